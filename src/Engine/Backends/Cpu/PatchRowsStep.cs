@@ -1,16 +1,7 @@
 using System.Runtime.CompilerServices;
+using KernelAD.Graph;
 
 namespace KernelAD.Backends.Cpu;
-
-/// <summary>Order of the pixels of a patch in its row.</summary>
-internal enum PatchOrder
-{
-    /// <summary>(channel, row, column), as the weights of a convolution are laid out.</summary>
-    ChannelFirst,
-
-    /// <summary>(row, column, channel).</summary>
-    ChannelLast,
-}
 
 /// <summary>
 /// Cuts pictures x (N, C, H, W) into patches of p × p pixels and writes each as a row of a matrix (N·H/p·W/p, C·p·p) in row tiles, patches in row-major
@@ -71,7 +62,7 @@ internal sealed unsafe class PatchRowsStep : CpuStep
             (long gridRow, long gridColumn) = Math.DivRem(row, _gridWidth);
             (long image, gridRow) = Math.DivRem(gridRow, _gridHeight);
             float* corner = source + (((image * _channels * _height) + (gridRow * _patch)) * _source.RowStride) + (gridColumn * _patch);
-            if (_order == PatchOrder.ChannelFirst)
+            if (_order == PatchOrder.ChannelRowColumn)
                 GatherChannelFirst(patch, corner);
             else
                 GatherChannelLast(patch, corner);

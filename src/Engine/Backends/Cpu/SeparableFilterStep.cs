@@ -1,17 +1,8 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using KernelAD.Graph;
 
 namespace KernelAD.Backends.Cpu;
-
-/// <summary>What a filter sees beyond the border of a map.</summary>
-internal enum FilterBorder
-{
-    /// <summary>Zeros.</summary>
-    Zero,
-
-    /// <summary>The map mirrored with the edge pixel repeated, d c b a | a b c d | d c b a, again and again where the filter reaches further.</summary>
-    Reflect,
-}
 
 /// <summary>
 /// Filters planes of H × W with the same taps down the columns, then along the rows (scipy.ndimage.gaussian_filter's order):
@@ -26,7 +17,7 @@ internal sealed unsafe class SeparableFilterStep : CpuStep
     private readonly BufferRef _source;
     private readonly float[] _taps;
     private readonly int _radius;
-    private readonly FilterBorder _border;
+    private readonly Border _border;
     private readonly int _height;
     private readonly int _width;
     private readonly int[] _rows;
@@ -41,7 +32,7 @@ internal sealed unsafe class SeparableFilterStep : CpuStep
     /// <param name="height">H.</param>
     /// <param name="width">W.</param>
     public SeparableFilterStep(
-        BufferRef destination, BufferRef source, ReadOnlySpan<float> taps, FilterBorder border, int planes, int height, int width)
+        BufferRef destination, BufferRef source, ReadOnlySpan<float> taps, Border border, int planes, int height, int width)
     {
         ArgumentOutOfRangeException.ThrowIfEqual(taps.Length % 2, 0, nameof(taps));
         _destination = destination;
@@ -109,7 +100,7 @@ internal sealed unsafe class SeparableFilterStep : CpuStep
         where TVector : struct
     {
         int lanes = TSimd.Lanes;
-        bool zero = _border == FilterBorder.Zero;
+        bool zero = _border == Border.Zero;
         int first = zero ? Math.Max(0, _radius - y) : 0;
         int end = zero ? Math.Min(_taps.Length, _radius + _height - y) : _taps.Length;
         int x = 0;
@@ -152,8 +143,8 @@ internal sealed unsafe class SeparableFilterStep : CpuStep
         for (int i = 0; i < _radius; i++)
         {
             int right = _radius + _width + i;
-            padded[i] = _border == FilterBorder.Zero ? 0 : padded[_radius + _columns[i]];
-            padded[right] = _border == FilterBorder.Zero ? 0 : padded[_radius + _columns[right]];
+            padded[i] = _border == Border.Zero ? 0 : padded[_radius + _columns[i]];
+            padded[right] = _border == Border.Zero ? 0 : padded[_radius + _columns[right]];
         }
     }
 
