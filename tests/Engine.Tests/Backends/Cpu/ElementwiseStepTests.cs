@@ -70,7 +70,7 @@ internal sealed class ElementwiseStepTests
 
         runner.Run(new BinaryStep(y.Ref, left.Ref, right.Ref, operation, [a.Length], [b.Length]));
 
-        Assert.That(runner.Read(y), Is.EqualTo(a.Zip(b, operation == BinaryOperation.Max ? MathF.Max : MathF.Min)));
+        Assert.That(runner.Read(y), Is.EqualTo(a.Zip(b, (v, w) => operation == BinaryOperation.Max ? MathF.Max(v, w) : MathF.Min(v, w))));
     }
 
     [Test]

@@ -5,6 +5,8 @@ namespace KernelAD.Tests.Backends.Cpu;
 /// <summary>Resizing, cosine distance and gradient magnitude similarity.</summary>
 internal sealed class MapStepTests
 {
+    private static readonly bool[] BothConventions = [false, true];
+
     [TestCase(1, 1, 1, 1)]
     [TestCase(1, 1, 17, 63)]
     [TestCase(3, 5, 1, 1)]
@@ -16,7 +18,7 @@ internal sealed class MapStepTests
     {
         const int Planes = 3;
         float[] x = StepTestData.Values(Planes * height * width, seed: width);
-        foreach (bool alignCorners in new[] { false, true })
+        foreach (bool alignCorners in BothConventions)
         {
             using StepRunner runner = new();
             StepRunner.Matrix source = runner.Input(x, width, padding: 3);
