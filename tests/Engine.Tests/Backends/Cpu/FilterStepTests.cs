@@ -24,20 +24,21 @@ internal sealed class FilterStepTests
         StepTestData.AssertClose(runner.Read(y), expected, absolute: 2e-6 * x.Max(MathF.Abs));
     }
 
-    [TestCase(4, new[] { 3f, 4, 4, 3, 2, 1, 1, 2, 3, 4, 4, 3, 2, 1, 1 }, TestName = "Reflection repeats the edge pixel, again and again")]
-    public void Reflection_repeats_the_edge_pixel(int width, float[] extended)
+    [Test]
+    public void Reflection_repeats_the_edge_pixel_and_starts_again()
     {
-        // A filter whose only tap reaches 5 pixels to the right, twice the rows' length and more to both sides.
+        // A filter whose only tap is off the centre by more than the width of the map: … 4 | 4 3 2 1 | 1 2 3 4 | 4 3 2 1 | 1 …
         float[] x = [1, 2, 3, 4];
+        float[] extended = [4, 4, 3, 2, 1, 1, 2, 3, 4, 4, 3, 2, 1, 1];
         for (int reach = -5; reach <= 5; reach++)
         {
             float[] filter = new float[11];
             filter[5 + reach] = 1;
             using StepRunner runner = new();
-            StepRunner.Matrix source = runner.Input(x, width);
-            StepRunner.Matrix y = runner.Output(1, width);
-            runner.Run(new SeparableFilterStep(y.Ref, source.Ref, filter, FilterBorder.Reflect, 1, 1, width));
-            Assert.That(runner.Read(y), Is.EqualTo(extended.AsSpan(reach + 5, width).ToArray()));
+            StepRunner.Matrix source = runner.Input(x, 4);
+            StepRunner.Matrix y = runner.Output(1, 4);
+            runner.Run(new SeparableFilterStep(y.Ref, source.Ref, filter, FilterBorder.Reflect, 1, 1, 4));
+            Assert.That(runner.Read(y), Is.EqualTo(extended.AsSpan(reach + 5, 4).ToArray()));
         }
     }
 

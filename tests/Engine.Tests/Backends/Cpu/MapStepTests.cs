@@ -83,7 +83,7 @@ internal sealed class MapStepTests
         StepRunner.Matrix right = runner.Input(StepTestData.Values(17, seed: 1), 17);
         StepRunner.Matrix y = runner.Output(1, 1);
         runner.Run(new CosineDistanceStep(y.Ref, left.Ref, right.Ref, 1, 17));
-        Assert.That(runner.Read(y), Is.EqualTo(new[] { 1f }));
+        Assert.That(runner.Read(y)[0], Is.EqualTo(1f));
     }
 
     [Test]

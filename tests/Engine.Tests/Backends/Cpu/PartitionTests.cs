@@ -17,7 +17,7 @@ internal sealed class PartitionTests
     [Test]
     public void Parts_are_worth_handing_over_and_never_empty()
     {
-        Assert.That(new Partition(1000, Partition.Grain / 10).Parts, Is.EqualTo(100));
+        Assert.That(new Partition(1000, Partition.Grain / 8).Parts, Is.EqualTo(125));
         Assert.That(new Partition(3, 100 * Partition.Grain).Parts, Is.EqualTo(3));
         Assert.That(new Partition(100, 1).Parts, Is.EqualTo(1));
     }

@@ -66,7 +66,7 @@ internal sealed unsafe class StepRunner : IDisposable
         int[] order = [.. Enumerable.Range(0, step.Parts)];
         RunParts(step, slice, order, scratchFill: 0xFF);
         float[] after = Used.ToArray();
-        AssertOnlyOutputsChanged(before, after);
+        AssertOnlyOutputsChanged(before, [.. after]);
 
         before.CopyTo(Used);
         new Random(step.Parts).Shuffle(order);
