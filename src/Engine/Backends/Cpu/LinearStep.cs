@@ -1,20 +1,8 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using KernelAD.Graph;
 
 namespace KernelAD.Backends.Cpu;
-
-/// <summary>The function applied to a linear layer's output.</summary>
-internal enum Activation
-{
-    /// <summary>y = x.</summary>
-    None,
-
-    /// <summary>y = max(0, x).</summary>
-    Relu,
-
-    /// <summary>y = x/2 · (1 + erf(x/√2)).</summary>
-    Gelu,
-}
 
 /// <summary>
 /// Y = residual + activation(X·Wᵀ + bias): X [M, K] in <see cref="RowTiles"/>, W packed, bias and residual optional, residual [M, N] row-major and

@@ -1,0 +1,113 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace KernelAD.Models;
+
+/// <summary>Reads a model's configuration from JSON: every value is checked, and a key that nobody asked for is an error, since a typing error in a key would otherwise go unnoticed.</summary>
+internal sealed class ConfigReader
+{
+    private readonly string _model;
+    private readonly JsonObject _config;
+    private readonly HashSet<string> _read = new(StringComparer.Ordinal);
+
+    public ConfigReader(string model, JsonObject config)
+    {
+        _model = model;
+        _config = config;
+    }
+
+    /// <summary>An integer within bounds.</summary>
+    public int Int(string key, int? fallback = null, int min = 1, int max = 65536)
+    {
+        int value = Scalar(key, fallback, "an integer", TryInt);
+        return value < min || value > max ? throw Error(key, $"is {value}, expected {min} … {max}") : value;
+    }
+
+    /// <summary>A finite number.</summary>
+    public double Number(string key, double? fallback = null)
+    {
+        double value = Scalar(key, fallback, "a number", static (JsonNode v, out double x) =>
+            double.TryParse(v.ToJsonString(), NumberStyles.Float, CultureInfo.InvariantCulture, out x));
+        return double.IsFinite(value) ? value : throw Error(key, "is not finite");
+    }
+
+    /// <summary>One of a few words.</summary>
+    public string Choice(string key, string fallback, params ReadOnlySpan<string> choices)
+    {
+        _read.Add(key);
+        if (_config[key] is not JsonNode node)
+        {
+            return fallback;
+        }
+
+        string? value = node is JsonValue v && v.TryGetValue(out string? s) ? s : null;
+        return value is not null && choices.Contains(value)
+            ? value
+            : throw Error(key, $"is {node.ToJsonString()}, expected one of {string.Join(", ", choices.ToArray().Select(c => $"\"{c}\""))}");
+    }
+
+    /// <summary>A list of integers.</summary>
+    public IReadOnlyList<int> Ints(string key, IReadOnlyList<int>? fallback = null)
+    {
+        _read.Add(key);
+        if (_config[key] is not JsonNode node)
+        {
+            return fallback ?? throw Error(key, "is missing");
+        }
+
+        List<int> values = [];
+        foreach (JsonNode? element in node as JsonArray ?? throw Error(key, $"is {node.ToJsonString()}, expected a list of integers"))
+        {
+            values.Add(element is not null && TryInt(element, out int value)
+                ? value
+                : throw Error(key, $"is {node.ToJsonString()}, expected a list of integers"));
+        }
+
+        return values;
+    }
+
+    /// <summary>Whether the key is there at all.</summary>
+    public bool Has(string key) => _config[key] is not null;
+
+    /// <summary>Accepts keys that describe how a checkpoint was made and change nothing here.</summary>
+    public void Ignore(params ReadOnlySpan<string> keys)
+    {
+        foreach (string key in keys)
+        {
+            _read.Add(key);
+        }
+    }
+
+    /// <summary>An error about one key.</summary>
+    public ConfigurationException Error(string key, string what) => new($"{_model} configuration: \"{key}\" {what}");
+
+    /// <summary>Throws when a key was never asked for.</summary>
+    public void RejectUnreadKeys()
+    {
+        string[] unread = [.. _config.Select(p => p.Key).Where(k => !_read.Contains(k))];
+        if (unread.Length > 0)
+        {
+            throw new ConfigurationException(
+                $"{_model} configuration: unknown key {string.Join(", ", unread.Select(k => $"\"{k}\""))}; known: {string.Join(", ", _read.Order(StringComparer.Ordinal))}");
+        }
+    }
+
+    private delegate bool TryRead<T>(JsonNode value, out T result);
+
+    /// <summary>By its text: a number in a JsonNode may be stored as any CLR type.</summary>
+    private static bool TryInt(JsonNode node, out int value) =>
+        int.TryParse(node.ToJsonString(), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out value);
+
+    private T Scalar<T>(string key, T? fallback, string kind, TryRead<T> tryRead)
+        where T : struct
+    {
+        _read.Add(key);
+        return _config[key] switch
+        {
+            null => fallback ?? throw Error(key, "is missing"),
+            JsonValue value when value.GetValueKind() == JsonValueKind.Number && tryRead(value, out T result) => result,
+            JsonNode node => throw Error(key, $"is {node.ToJsonString()}, expected {kind}"),
+        };
+    }
+}
