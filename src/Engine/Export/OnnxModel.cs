@@ -91,7 +91,7 @@ internal sealed class OnnxModel
     /// <param name="shape">Its shape.</param>
     /// <param name="values">Called when the file is written; fills the values.</param>
     public string AddTensor(string name, Shape shape, Action<Span<float>> values) => Add(
-        name, FloatElement, shape, checked(shape.Count * sizeof(float)), bytes => values(MemoryMarshal.Cast<byte, float>(bytes)));
+        name, FloatElement, shape, checked(shape.Count * sizeof(float)), bytes => values(MemoryMarshal.Cast<byte, float>(bytes.AsSpan())));
 
     /// <summary>Adds a scalar of float32, unless there is one of that value already.</summary>
     public string AddScalar(float value) => AddTensor(FormattableString.Invariant($"scalar {value:R}"), new Shape(), span => span[0] = value);
@@ -99,7 +99,7 @@ internal sealed class OnnxModel
     /// <summary>Adds a list of int64 (or, with two extents, a matrix), unless there is one of that name already.</summary>
     public string AddIntegers(string name, Shape shape, IReadOnlyList<int> values) => Add(name, Int64Element, shape, shape.Count * sizeof(long), bytes =>
     {
-        Span<long> span = MemoryMarshal.Cast<byte, long>(bytes);
+        Span<long> span = MemoryMarshal.Cast<byte, long>(bytes.AsSpan());
         for (int i = 0; i < span.Length; i++)
         {
             span[i] = values[i];

@@ -95,7 +95,7 @@ internal sealed class OnnxTranslation(OnnxModel model, ParameterReader read, IRe
                     OnnxAttribute.Of("coordinate_transformation_mode", op.AlignCorners ? "align_corners" : "half_pixel"));
                 break;
             case CosineDistance:
-                CosineDistance(Use(node.Inputs[0]), Use(node.Inputs[1]));
+                Cosine(Use(node.Inputs[0]), Use(node.Inputs[1]));
                 break;
             case GradientMagnitudeSimilarity op:
                 GradientMagnitudeSimilarity(op, node);
@@ -219,7 +219,7 @@ internal sealed class OnnxTranslation(OnnxModel model, ParameterReader read, IRe
         }
     }
 
-    private void CosineDistance(string a, string b)
+    private void Cosine(string a, string b)
     {
         string dot = Step("ReduceSum", [Step("Mul", [a, b]), Integers(-1)], OnnxAttribute.Of("keepdims", 0));
         string cosine = Step("Div", [dot, Step("Mul", [Norm(a), Norm(b)])]);
@@ -227,7 +227,7 @@ internal sealed class OnnxTranslation(OnnxModel model, ParameterReader read, IRe
 
         string Norm(string x) => Step(
             "Max",
-            [Step("ReduceL2", [x, Integers(-1)], OnnxAttribute.Of("keepdims", 0)), model.AddScalar(Graph.CosineDistance.Epsilon)]);
+            [Step("ReduceL2", [x, Integers(-1)], OnnxAttribute.Of("keepdims", 0)), model.AddScalar(CosineDistance.Epsilon)]);
     }
 
     private void GradientMagnitudeSimilarity(GradientMagnitudeSimilarity op, Node node)
