@@ -68,9 +68,15 @@ internal sealed unsafe class StepRunner : IDisposable
         float[] after = Used.ToArray();
         AssertOnlyOutputsChanged(before, [.. after]);
 
-        before.CopyTo(Used);
         new Random(step.Parts).Shuffle(order);
-        long allocated = RunParts(step, slice, order, scratchFill: 0x40);
+        long allocated = long.MaxValue;
+        for (int attempt = 0; attempt < 3 && allocated != 0; attempt++)
+        {
+            // The runtime itself may allocate now and then, when it replaces a method by a better compiled one for instance.
+            before.CopyTo(Used);
+            allocated = RunParts(step, slice, order, scratchFill: 0x40);
+        }
+
         Assert.That(MemoryMarshal.AsBytes(Used).SequenceEqual(MemoryMarshal.AsBytes<float>(after)), "The order of the parts or the scratch memory matters.");
         Assert.That(allocated, Is.Zero, "Managed bytes allocated by the step.");
     }
