@@ -5,9 +5,9 @@ namespace KernelAD.Backends.Cpu;
 
 /// <summary>
 /// Layer normalisation over rows of <c>width</c> floats: y = (x − mean) / √(var + ε) · weight + bias with the biased variance. Optionally
-/// x = source + residual, stored to <c>sum</c> on the way. The result is row-major or in row tiles.
-/// The variance is the corrected two-pass one: the sum of the deviations from the rounded mean, which would be 0 in exact arithmetic, is taken out of
-/// both mean and variance, so that rows with a large mean keep their digits.
+/// x = source + residual, stored to <c>sum</c> on the way. The result is row-major or in row tiles. The variance is the corrected
+/// two-pass one: the sum of the deviations from the rounded mean, which would be 0 in exact arithmetic, is taken out of both mean and
+/// variance, so that rows with a large mean keep their digits.
 /// </summary>
 internal sealed unsafe class LayerNormStep : CpuStep
 {
@@ -64,7 +64,10 @@ internal sealed unsafe class LayerNormStep : CpuStep
 
     public override int Parts => _partition.Parts;
 
-    /// <summary>Rows normalised together, a tile's: its blocks are written in the order in which they lie, and weight and bias are read once for all.</summary>
+    /// <summary>
+    /// Rows normalised together, a tile's: its blocks are written in the order in which they lie, and weight and bias are read once for
+    /// all.
+    /// </summary>
     private static int GroupRows => RowTiles.TileRows;
 
     public override void Run(in RunContext run, int part, byte* scratch)

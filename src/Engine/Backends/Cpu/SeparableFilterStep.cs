@@ -9,13 +9,16 @@ internal enum FilterBorder
     /// <summary>Zeros.</summary>
     Zero,
 
-    /// <summary>The map mirrored with the edge pixel repeated, d c b a | a b c d | d c b a, again and again where the filter reaches further.</summary>
+    /// <summary>
+    /// The map mirrored with the edge pixel repeated, d c b a | a b c d | d c b a, again and again where the filter reaches further.
+    /// </summary>
     Reflect,
 }
 
 /// <summary>
-/// Filters planes of H × W with the same taps down the columns, then along the rows (scipy.ndimage.gaussian_filter's order):
-/// y[i] = Σₖ taps[k] · x[i + k − radius], a correlation, in float32. A part does both passes for some rows: the intermediate row stays in scratch memory.
+/// Filters planes of H × W with the same taps down the columns, then along the rows (scipy.ndimage.gaussian_filter's order): y[i] = Σₖ
+/// taps[k] · x[i + k − radius], a correlation, in float32. A part does both passes for some rows: the intermediate row stays in scratch
+/// memory.
 /// </summary>
 internal sealed unsafe class SeparableFilterStep : CpuStep
 {
