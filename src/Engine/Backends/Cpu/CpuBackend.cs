@@ -1,0 +1,86 @@
+using System.Runtime.InteropServices;
+using KernelAD.Graph;
+using KernelAD.Planner;
+using KernelAD.Tensors;
+
+namespace KernelAD.Backends.Cpu;
+
+/// <summary>The CPU as a device.</summary>
+internal sealed class CpuBackend : IBackend
+{
+    private readonly CpuWeights _weights;
+    private readonly int _threads;
+    private readonly long _maxMemory;
+
+    /// <summary>Creates the backend.</summary>
+    /// <param name="weights">The model's weights; released with the backend.</param>
+    /// <param name="threads">Threads a run may use.</param>
+    /// <param name="maxMemory">Bytes that weights and one context's activations may take together.</param>
+    public CpuBackend(CpuWeights weights, int threads, long maxMemory)
+    {
+        _weights = weights;
+        _threads = threads;
+        _maxMemory = maxMemory;
+    }
+
+    public string Device => $"cpu, {_threads} thread{(_threads == 1 ? "" : "s")}, {SimdTier.Name}";
+
+    public long WeightBytes => _weights.Bytes;
+
+    public IExecutable Compile(ComputeGraph graph) => new Executable(CpuCompiler.Compile(graph, _weights, _maxMemory), _threads);
+
+    public void Dispose() => _weights.Release();
+
+    /// <summary>The memory for one run at a time of a plan.</summary>
+    internal static IRunContext CreateContext(CpuPlan plan, int threads) => new Context(plan, threads);
+
+    private sealed class Executable(CpuPlan plan, int threads) : IExecutable
+    {
+        public IReadOnlyList<PlanStep> Steps => plan.Steps;
+
+        public long ActivationBytes => plan.ArenaBytes;
+
+        public IReadOnlyDictionary<string, Shape> Results { get; } =
+            plan.Results.ToDictionary(r => r.Key, r => r.Value.Shape, StringComparer.Ordinal);
+
+        public IRunContext CreateContext() => CpuBackend.CreateContext(plan, threads);
+    }
+
+    private sealed unsafe class Context : IRunContext
+    {
+        private readonly CpuPlan _plan;
+        private readonly int _threads;
+        private byte* _arena;
+
+        public Context(CpuPlan plan, int threads)
+        {
+            _plan = plan;
+            _threads = threads;
+            _arena = (byte*)NativeMemory.AlignedAlloc((nuint)plan.ArenaBytes, MemoryPlanner.Alignment);
+        }
+
+        ~Context() => Free();
+
+        public Span<float> Input => new(_plan.Input.Resolve(new RunContext(_arena, 0)), checked((int)_plan.InputShape.Count));
+
+        public void Run(Span<long> ticks, CancellationToken cancellation) => _plan.Run(_arena, _threads, ticks, cancellation);
+
+        public ReadOnlySpan<float> Result(string name)
+        {
+            (BufferRef buffer, Shape shape) = _plan.Results[name];
+            return new(buffer.Resolve(new RunContext(_arena, 0)), checked((int)shape.Count));
+        }
+
+        public void Dispose()
+        {
+            Free();
+            GC.SuppressFinalize(this);
+        }
+
+        private void Free()
+        {
+            NativeMemory.AlignedFree(_arena);
+            _arena = null;
+        }
+    }
+}

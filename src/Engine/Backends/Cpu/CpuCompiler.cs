@@ -1,0 +1,573 @@
+using KernelAD.Graph;
+using KernelAD.Passes;
+using KernelAD.Planner;
+using KernelAD.Tensors;
+
+namespace KernelAD.Backends.Cpu;
+
+/// <summary>
+/// Turns a graph into a <see cref="CpuPlan"/>: decides which values are views of others, which are handed on in row tiles, emits one or more steps per
+/// node, and lays out the arena. Steps need addresses and addresses need lifetimes, so emission is deferred: the first pass records who touches
+/// which buffer, the second creates the steps.
+/// </summary>
+internal sealed class CpuCompiler
+{
+    // A slice of more rows gains nothing: the weights are re-read rarely enough by then, and the activations only leave the caches.
+    private const int MaxSliceRows = 3200;
+
+    private readonly ComputeGraph _graph;
+    private readonly CpuWeights _weights;
+    private readonly Schedule _schedule;
+    private readonly int _sliceSize;
+    private readonly ILookup<Node, Node> _users;
+    private readonly HashSet<Node> _results;
+    private readonly Dictionary<Node, Value> _values = [];
+    private readonly Dictionary<Node, Value> _packed = [];
+    private readonly List<PlannedBuffer> _buffers = [];
+    private readonly List<(Func<CpuStep> Create, PlanStep Info)> _pending = [];
+    private readonly Dictionary<Node, string> _tapNames = [];
+    private (int First, int End) _region;
+    private bool _inRegion;
+
+    private CpuCompiler(ComputeGraph graph, CpuWeights weights, Schedule schedule, int sliceSize)
+    {
+        _graph = graph;
+        _weights = weights;
+        _schedule = schedule;
+        _sliceSize = sliceSize;
+        _users = graph.Nodes.SelectMany(n => n.Inputs.Distinct().Select(i => (Input: i, User: n))).ToLookup(p => p.Input, p => p.User);
+        _results = [.. graph.Results.Select(r => r.Value)];
+        foreach ((string name, Node node) in graph.Results)
+        {
+            _tapNames[node] = name;
+        }
+    }
+
+    /// <summary>Compiles a graph as the model wrote it.</summary>
+    /// <param name="graph">The graph; its taps become results of the plan.</param>
+    /// <param name="weights">The model's weights.</param>
+    /// <param name="maxMemory">Upper bound of weights and arena together, in bytes; a sliced region is cut as finely as this asks for.</param>
+    /// <param name="passes">The passes to apply first; null: all of them.</param>
+    /// <exception cref="ConfigurationException">Not even the finest slicing fits.</exception>
+    public static CpuPlan Compile(ComputeGraph graph, CpuWeights weights, long maxMemory, Func<ComputeGraph, ComputeGraph>? passes = null)
+    {
+        ComputeGraph optimised = (passes ?? PassPipeline.Apply)(graph);
+        Schedule schedule = Schedule.Of(optimised);
+        long smallest = long.MaxValue;
+        foreach (int size in schedule.SliceSizes(MaxSliceRows))
+        {
+            CpuCompiler compiler = new(optimised, weights, schedule, size);
+            long arena = compiler.Lower();
+            smallest = Math.Min(smallest, weights.Bytes + arena);
+            if (weights.Bytes + arena <= maxMemory)
+            {
+                return compiler.Finish(arena);
+            }
+        }
+
+        throw new ConfigurationException(
+            $"the memory limit is {maxMemory / 1e6:F1} MB, but weights and activations need at least {smallest / 1e6:F1} MB; raise the limit");
+    }
+
+    /// <summary>Where a node's value is. Buffer null: at a fixed address.</summary>
+    private sealed record Value(PlannedBuffer? Buffer, nint Address, long Offset, long RowStride, bool Tiled, long SliceStride)
+    {
+        /// <summary>A view that starts later.</summary>
+        public Value At(long floats) => this with { Offset = Offset + floats };
+    }
+
+    // ---- first pass: values, lifetimes, deferred steps -------------------------------------------------------------------------------------
+
+    private long Lower()
+    {
+        Emit(_schedule.Before);
+        _inRegion = true;
+        _region = (_pending.Count, 0);
+        Emit(_schedule.Region);
+        _region.End = _pending.Count;
+        _inRegion = false;
+        Emit(_schedule.After);
+        foreach (Node result in _results)
+        {
+            Touch(Get(result), _pending.Count);
+        }
+
+        // What crosses the region's border has to survive all of its repetitions.
+        foreach (PlannedBuffer buffer in _buffers)
+        {
+            bool touchedInside = buffer.First < _region.End && buffer.Last >= _region.First;
+            if (touchedInside && buffer.First < _region.First)
+            {
+                buffer.Touch(Math.Max(buffer.Last, _region.End - 1));
+            }
+
+            if (touchedInside && buffer.Last >= _region.End)
+            {
+                buffer.Touch(Math.Min(buffer.First, _region.First));
+            }
+        }
+
+        return MemoryPlanner.Assign([.. _buffers.Where(b => b.Last >= b.First)]);
+    }
+
+    private CpuPlan Finish(long arena)
+    {
+        CpuStep[] steps = [.. _pending.Select(p => p.Create())];
+        Node input = _graph.Nodes.Single(n => n.Operator is Input);
+        return new CpuPlan(
+            steps[.._region.First],
+            steps[_region.First.._region.End],
+            _schedule.Region.Count == 0 ? 0 : _schedule.Items / _sliceSize,
+            steps[_region.End..],
+            [.. _pending.Select(p => p.Info)],
+            arena,
+            Ref(Get(input), sliced: false),
+            input.Shape,
+            _graph.Results.ToDictionary(r => r.Key, r => (Ref(Get(r.Value), sliced: false), r.Value.Shape), StringComparer.Ordinal));
+    }
+
+    private void Emit(IReadOnlyList<Node> nodes)
+    {
+        foreach (Node node in nodes)
+        {
+            Emit(node);
+        }
+    }
+
+    private void Emit(Node node)
+    {
+        switch (node.Operator)
+        {
+            case Input:
+                Touch(NewValue(node), -1);
+                break;
+            case Parameter or Constant:
+                break; // placed when somebody reads it, since the reader decides the layout
+            case Linear op:
+                EmitLinear(node, op);
+                break;
+            case PatchEmbedding op:
+                EmitPatchEmbedding(node, op);
+                break;
+            case LayerNorm op:
+                EmitLayerNorm(node, op);
+                break;
+            case Attention op:
+                EmitAttention(node, op);
+                break;
+            case Binary op:
+                EmitBinary(node, op);
+                break;
+            case Unary op:
+                EmitUnary(node, op.Function switch
+                {
+                    UnaryFunction.Gelu => UnaryOperation.Gelu,
+                    UnaryFunction.Relu => UnaryOperation.Relu,
+                    _ => UnaryOperation.Square,
+                });
+                break;
+            case Affine op:
+                EmitUnary(node, UnaryOperation.Affine, op.Scale, op.Offset);
+                break;
+            case Reshape:
+                _values[node] = Dense(node.Inputs[0]) with { RowStride = RowStride(Local(node)) };
+                break;
+            case Slice op:
+                EmitSlice(node, op);
+                break;
+            case Permute op:
+                EmitCopy(node, node.Inputs[0], Local(node), [.. op.Axes.Select(a => Strides(Local(node.Inputs[0]))[a])], 0);
+                break;
+            case Broadcast op:
+                EmitBroadcast(node, op);
+                break;
+            case Concat op:
+                EmitConcat(node, op);
+                break;
+            case Gather op:
+                EmitGather(node, op);
+                break;
+            case Mean op:
+                EmitMean(node, op);
+                break;
+            case MaxPerImage:
+                EmitMax(node);
+                break;
+            case SeparableFilter op:
+                EmitFilter(node, op);
+                break;
+            case AveragePool op:
+                EmitPool(node, op);
+                break;
+            case Resize op:
+                EmitResize(node, op);
+                break;
+            case CosineDistance:
+                EmitCosine(node);
+                break;
+            case GradientMagnitudeSimilarity op:
+                EmitSimilarity(node, op);
+                break;
+            default:
+                throw new NotSupportedException($"the CPU backend has no kernel for {node.Operator.Name}");
+        }
+    }
+
+    // ---- operators -------------------------------------------------------------------------------------------------------------------------
+
+    private void EmitLinear(Node node, Linear op)
+    {
+        Shape y = Local(node);
+        int rows = checked((int)y.Rows), n = y[-1], k = node.Inputs[1].Shape[1];
+        Value x = InTiles(node.Inputs[0]), result = NewValue(node);
+        Value? residual = op.HasResidual ? Dense(node.Inputs[^1]) : null;
+        EmitGemm(node, result, x, node.Inputs[1], op.HasBias ? node.Inputs[2] : null, residual, op.Activation, rows, n, k);
+    }
+
+    private void EmitGemm(
+        Node node, Value result, Value x, Node weight, Node? bias, Value? residual, Activation activation, int rows, int n, int k)
+    {
+        PackedWeights packed = _weights.Packed(((Parameter)weight.Operator).Key, (bias?.Operator as Parameter)?.Key, n, k);
+        bool sliced = _inRegion;
+        Step(
+            node,
+            ParameterName(weight),
+            "Linear" + (activation == Activation.None ? "" : $"+{activation}") + (residual is null ? "" : "+Residual"),
+            reads: [x, residual],
+            writes: result,
+            extraBytes: 4L * n * k,
+            () => new LinearStep(
+                rows, packed, Ref(x, sliced), Ref(result, sliced), result.Tiled, activation, residual is null ? null : Ref(residual, sliced)));
+    }
+
+    private void EmitPatchEmbedding(Node node, PatchEmbedding op)
+    {
+        Shape image = node.Inputs[0].Shape, y = node.Shape;
+        int rows = checked((int)y.Rows), n = y[-1], k = image[1] * op.Patch * op.Patch;
+        Value source = Dense(node.Inputs[0]), tiles = NewTiles(rows, k);
+        Step(node, "patches", "PatchRows", [source], tiles, 0, () => new PatchRowsStep(
+            Ref(tiles, false), Ref(source, false), op.Order, image[0], image[1], image[2], image[3], op.Patch), flops: 0);
+        EmitGemm(node, NewValue(node), tiles, node.Inputs[1], node.Inputs[2], null, Activation.None, rows, n, k);
+    }
+
+    private void EmitLayerNorm(Node node, LayerNorm op)
+    {
+        Value x = Dense(node.Inputs[0]), w = Dense(node.Inputs[1]), b = Dense(node.Inputs[2]), y = NewValue(node);
+        int rows = checked((int)Local(node).Rows), width = node.Shape[-1];
+        bool sliced = _inRegion;
+        Step(node, ParameterName(node.Inputs[1]), "LayerNorm", [x, w, b], y, 0, () => new LayerNormStep(
+            Ref(y, sliced), Ref(x, sliced), Ref(w, sliced), Ref(b, sliced), rows, width, op.Epsilon, y.Tiled));
+    }
+
+    private void EmitAttention(Node node, Attention op)
+    {
+        Value q = Get(node.Inputs[0]), k = Get(node.Inputs[1]), v = Get(node.Inputs[2]), y = NewValue(node);
+        Shape qs = Local(node.Inputs[0]), vs = Local(node.Inputs[2]);
+        bool sliced = _inRegion;
+        AttentionShape shape = new(qs[0], qs[1], vs[1], op.Heads, qs[2] / op.Heads, vs[2] / op.Heads);
+        Step(node, Name(node), "Attention", [q, k, v], y, 0, () => new AttentionStep(
+            shape, op.Scale, Ref(q, sliced), Ref(k, sliced), Ref(v, sliced), Ref(y, sliced), y.Tiled));
+    }
+
+    private void EmitBinary(Node node, Binary op)
+    {
+        Value a = Dense(node.Inputs[0]), b = Dense(node.Inputs[1]), y = NewValue(node);
+        Shape left = Local(node.Inputs[0]), right = Local(node.Inputs[1]);
+        BinaryOperation operation = op.Function switch
+        {
+            BinaryFunction.Add => BinaryOperation.Add,
+            BinaryFunction.Subtract => BinaryOperation.Subtract,
+            _ => BinaryOperation.Multiply,
+        };
+        bool sliced = _inRegion;
+        Step(node, Name(node), op.Name, [a, b], y, 0, () => new BinaryStep(
+            Ref(y, sliced), Ref(a, sliced), Ref(b, sliced), operation, left.Extents, right.Extents));
+    }
+
+    private void EmitUnary(Node node, UnaryOperation operation, float scale = 1, float offset = 0)
+    {
+        Value x = Dense(node.Inputs[0]), y = NewValue(node);
+        Shape shape = Local(node);
+        bool sliced = _inRegion;
+        Step(node, Name(node), node.Operator.Name, [x], y, 0, () => new UnaryStep(
+            Ref(y, sliced), Ref(x, sliced), operation, (int)shape.Rows, shape[-1], scale, offset));
+    }
+
+    private void EmitSlice(Node node, Slice op)
+    {
+        Shape source = Local(node.Inputs[0]);
+        long inner = Inner(source, op.Axis);
+        Value x = Dense(node.Inputs[0]);
+        bool leading = source.Extents[..op.Axis].ToArray().All(e => e == 1);
+        // Attention reads columns of a wider matrix in place; everyone else wants dense rows.
+        bool columns = op.Axis == source.Rank - 1 && !_results.Contains(node) && _users[node].Any() && _users[node].All(u => u.Operator is Attention);
+        if (leading)
+        {
+            _values[node] = x.At(op.Start * inner) with { RowStride = RowStride(Local(node)) };
+        }
+        else if (columns)
+        {
+            _values[node] = x.At(op.Start);
+        }
+        else
+        {
+            EmitCopy(node, node.Inputs[0], Local(node), Strides(source), op.Start * inner);
+        }
+    }
+
+    private void EmitBroadcast(Node node, Broadcast op)
+    {
+        Shape source = Local(node.Inputs[0]);
+        if (source == op.Shape)
+        {
+            _values[node] = Dense(node.Inputs[0]);
+        }
+        else
+        {
+            EmitCopy(node, node.Inputs[0], Local(node), BroadcastStrides(source, Local(node)), 0);
+        }
+    }
+
+    private void EmitCopy(Node node, Node source, Shape extents, long[] sourceStrides, long sourceOffset)
+    {
+        Value x = Dense(source).At(sourceOffset), y = NewValue(node);
+        bool sliced = _inRegion;
+        Step(node, Name(node), node.Operator.Name, [x], y, 0, () => new CopyStep(
+            Ref(y, sliced), Ref(x, sliced), extents.Extents, Strides(extents), sourceStrides));
+    }
+
+    private void EmitConcat(Node node, Concat op)
+    {
+        Value y = NewValue(node);
+        long[] strides = Strides(Local(node));
+        long start = 0;
+        foreach (Node part in node.Inputs)
+        {
+            Shape extents = Local(part);
+            Value x = Dense(part), target = y.At(start * strides[op.Axis]);
+            bool sliced = _inRegion;
+            Step(node, Name(node), "Concat", [x], target, 0, () => new CopyStep(
+                Ref(target, sliced), Ref(x, sliced), extents.Extents, strides, Strides(extents)));
+            start += extents[op.Axis];
+        }
+    }
+
+    private void EmitGather(Node node, Gather op)
+    {
+        Value table = Dense(node.Inputs[0]), y = NewValue(node);
+        Shape source = node.Inputs[0].Shape;
+        int count = Local(node)[0];
+        bool sliced = _inRegion;
+        Step(node, Name(node), "Gather", [table], y, 0, () => new GatherStep(
+            Ref(y, sliced), Ref(table, sliced: false), op.Indices, node.Shape[1], source[0], source[1], source[2], count));
+    }
+
+    private void EmitMean(Node node, Mean op)
+    {
+        Value y = NewValue(node);
+        Shape source = Local(node.Inputs[0]);
+        long inner = Inner(source, op.Axis), outer = source.Count / (inner * source[op.Axis]);
+        // To the step a row is what lies behind the reduced dimension, or that dimension itself if it is the last.
+        Value x = Dense(node.Inputs[0]) with { RowStride = inner > 1 ? inner : source[op.Axis] };
+        Value rows = y with { RowStride = inner };
+        bool sliced = _inRegion;
+        Step(node, Name(node), "Mean", [x], y, 0, () => new ReduceStep(
+            Ref(rows, sliced), Ref(x, sliced), Reduction.Mean, outer, source[op.Axis], (int)inner));
+    }
+
+    private void EmitMax(Node node)
+    {
+        Shape source = node.Inputs[0].Shape;
+        Value x = Dense(node.Inputs[0]) with { RowStride = source.Count / source[0] }, y = NewValue(node);
+        Step(node, Name(node), "Max", [x], y, 0, () => new ReduceStep(
+            Ref(y, false), Ref(x, false), Reduction.Max, source[0], source.Count / source[0], inner: 1));
+    }
+
+    private void EmitFilter(Node node, SeparableFilter op)
+    {
+        Value x = Dense(node.Inputs[0]), y = NewValue(node);
+        Shape shape = node.Shape;
+        Step(node, Name(node), $"SeparableFilter({op.Taps.Length})", [x], y, 0, () => new SeparableFilterStep(
+            Ref(y, false), Ref(x, false), op.Taps, op.Border, shape[0] * shape[1], shape[2], shape[3]));
+    }
+
+    private void EmitPool(Node node, AveragePool op)
+    {
+        Value x = Dense(node.Inputs[0]), y = NewValue(node);
+        Shape source = node.Inputs[0].Shape;
+        Step(node, Name(node), $"AveragePool({op.Kernel}/{op.Stride})", [x], y, 0, () => new PoolStep(
+            Ref(y, false), Ref(x, false), Pooling.Average, source[0] * source[1], source[2], source[3], op.Kernel, op.Stride, padding: 0));
+    }
+
+    private void EmitResize(Node node, Resize op)
+    {
+        Value x = Dense(node.Inputs[0]), y = NewValue(node);
+        Shape source = node.Inputs[0].Shape;
+        Step(node, Name(node), "Resize", [x], y, 0, () => new ResizeStep(
+            Ref(y, false), Ref(x, false), source[0] * source[1], source[2], source[3], op.Height, op.Width, op.AlignCorners));
+    }
+
+    private void EmitCosine(Node node)
+    {
+        Value a = Dense(node.Inputs[0]), b = Dense(node.Inputs[1]), y = NewValue(node);
+        int rows = checked((int)node.Shape.Count), width = node.Inputs[0].Shape[2];
+        Step(node, Name(node), "CosineDistance", [a, b], y, 0, () => new CosineDistanceStep(
+            Ref(y, false), Ref(a, false), Ref(b, false), rows, width));
+    }
+
+    private void EmitSimilarity(Node node, GradientMagnitudeSimilarity op)
+    {
+        Value a = Dense(node.Inputs[0]), b = Dense(node.Inputs[1]), y = NewValue(node);
+        Shape shape = node.Shape;
+        Step(node, Name(node), "GMS", [a, b], y, 0, () => new GradientMagnitudeSimilarityStep(
+            Ref(y, false), Ref(a, false), Ref(b, false), shape[0] * shape[1], shape[2], shape[3], op.C));
+    }
+
+    // ---- values ----------------------------------------------------------------------------------------------------------------------------
+
+    /// <summary>A node's value as it is, possibly a view of columns.</summary>
+    private Value Get(Node node)
+    {
+        if (!_values.TryGetValue(node, out Value? value))
+        {
+            nint address = node.Operator switch
+            {
+                Parameter p => _weights.Raw(p.Key, p.Shape.Count),
+                Constant c => _weights.Constant(c.Value, c.Shape.Count),
+                _ => throw new InvalidOperationException($"{node} is read before it is computed"),
+            };
+            value = new Value(null, address, 0, RowStride(node.Shape), Tiled: false, SliceStride: 0);
+            _values.Add(node, value);
+        }
+
+        return value;
+    }
+
+    /// <summary>A node's value, dense and row-major.</summary>
+    private Value Dense(Node node)
+    {
+        Value value = Get(node);
+        return !value.Tiled && value.RowStride == RowStride(Local(node))
+            ? value
+            : throw new InvalidOperationException($"{node} is needed dense, but was left tiled or as a view");
+    }
+
+    /// <summary>A node's value in row tiles; packed once for all its readers if its producer did not write it so.</summary>
+    private Value InTiles(Node node)
+    {
+        Value value = Get(node);
+        if (value.Tiled)
+        {
+            return value;
+        }
+
+        if (!_packed.TryGetValue(node, out Value? tiles))
+        {
+            Shape shape = Local(node);
+            int rows = checked((int)shape.Rows), columns = shape[-1];
+            Value source = Dense(node);
+            tiles = NewTiles(rows, columns);
+            bool sliced = _inRegion;
+            Value target = tiles;
+            Step(node, Name(node), "PackRows", [source], target, 0, () => new PackRowsStep(rows, columns, Ref(source, sliced), Ref(target, sliced)), flops: 0);
+            _packed.Add(node, tiles);
+        }
+
+        return tiles;
+    }
+
+    private Value NewTiles(int rows, int columns)
+    {
+        PlannedBuffer buffer = new(RowTiles.Size(rows, columns) * sizeof(float));
+        _buffers.Add(buffer);
+        return new Value(buffer, 0, 0, columns, Tiled: true, SliceStride: 0);
+    }
+
+    private Value NewValue(Node node)
+    {
+        Shape local = Local(node);
+        // A sliced value that somebody outside the region reads is kept whole; each slice writes its part.
+        bool crosses = node.Sliced && (_results.Contains(node) || _users[node].Any(u => !u.Sliced));
+        bool tiled = node.Operator is LayerNorm or Linear or Attention
+            && !crosses && !_results.Contains(node)
+            && _users[node].Any() && _users[node].All(u => u.Operator is Linear && u.Inputs[0] == node && !u.Inputs.Skip(1).Contains(node));
+        Value value;
+        if (tiled)
+        {
+            value = NewTiles(checked((int)local.Rows), local[-1]);
+        }
+        else
+        {
+            PlannedBuffer buffer = new((crosses ? node.Shape.Count : local.Count) * sizeof(float));
+            _buffers.Add(buffer);
+            value = new Value(buffer, 0, 0, RowStride(local), Tiled: false, crosses ? local.Count : 0);
+        }
+
+        _values[node] = value;
+        return value;
+    }
+
+    /// <summary>A node's shape within one slice.</summary>
+    private Shape Local(Node node) => node.Sliced ? node.Shape.With(0, _sliceSize) : node.Shape;
+
+    private static long RowStride(Shape shape) => shape.Rank == 0 ? 1 : shape[-1];
+
+    private static long Inner(Shape shape, int axis)
+    {
+        long inner = 1;
+        foreach (int extent in shape.Extents[(axis + 1)..])
+        {
+            inner *= extent;
+        }
+
+        return inner;
+    }
+
+    private static long[] Strides(Shape shape) => [.. Enumerable.Range(0, shape.Rank).Select(i => Inner(shape, i))];
+
+    /// <summary>Strides with which a shape is read as a larger one: 0 along the dimensions that it lacks or has once.</summary>
+    private static long[] BroadcastStrides(Shape source, Shape target)
+    {
+        long[] strides = Strides(source);
+        int missing = target.Rank - source.Rank;
+        return [.. Enumerable.Range(0, target.Rank).Select(i => i < missing || (source[i - missing] == 1 && target[i] != 1) ? 0 : strides[i - missing])];
+    }
+
+    private static BufferRef Ref(Value value, bool sliced)
+    {
+        unsafe
+        {
+            return value.Buffer is null
+                ? BufferRef.At((float*)value.Address + value.Offset, value.RowStride)
+                : BufferRef.InArena(value.Buffer.Offset + (value.Offset * sizeof(float)), value.RowStride, sliced ? value.SliceStride : 0);
+        }
+    }
+
+    private static void Touch(Value? value, int step) => value?.Buffer?.Touch(step);
+
+    // ---- listing ---------------------------------------------------------------------------------------------------------------------------
+
+    private void Step(
+        Node node, string name, string kind, IReadOnlyList<Value?> reads, Value writes, long extraBytes, Func<CpuStep> create, long? flops = null)
+    {
+        foreach (Value? value in reads)
+        {
+            Touch(value, _pending.Count);
+        }
+
+        Touch(writes, _pending.Count);
+        Shape local = Local(node);
+        long bytes = extraBytes + (4 * (local.Count + node.Inputs.Where(i => i.Operator is not Parameter).Sum(i => Local(i).Count)));
+        int repeats = _inRegion ? _schedule.Items / _sliceSize : 1;
+        long work = flops ?? (node.Sliced ? node.Flops / (_schedule.Items / _sliceSize) : node.Flops);
+        _pending.Add((create, new PlanStep(name, kind, local, repeats, work, bytes)));
+    }
+
+    private string Name(Node node) => _tapNames.TryGetValue(node, out string? name) ? name : $"%{node.Id}";
+
+    private static string ParameterName(Node weight)
+    {
+        string key = ((Parameter)weight.Operator).Key;
+        return key.EndsWith(".weight", StringComparison.Ordinal) ? key[..^".weight".Length] : key;
+    }
+}

@@ -1,0 +1,179 @@
+using System.Runtime.CompilerServices;
+
+namespace KernelAD.Backends.Cpu;
+
+/// <summary>Number of rows of a micro-kernel, as a type so that the JIT specialises the kernel for it.</summary>
+internal interface IRows
+{
+    /// <summary>2, 4, 6, 8 or 12.</summary>
+    static abstract int Count { get; }
+}
+
+/// <summary>Two rows.</summary>
+internal readonly struct Rows2 : IRows
+{
+    public static int Count => 2;
+}
+
+/// <summary>Four rows.</summary>
+internal readonly struct Rows4 : IRows
+{
+    public static int Count => 4;
+}
+
+/// <summary>Six rows.</summary>
+internal readonly struct Rows6 : IRows
+{
+    public static int Count => 6;
+}
+
+/// <summary>Eight rows.</summary>
+internal readonly struct Rows8 : IRows
+{
+    public static int Count => 8;
+}
+
+/// <summary>Twelve rows.</summary>
+internal readonly struct Rows12 : IRows
+{
+    public static int Count => 12;
+}
+
+/// <summary>The inner loops of matrix multiplication.</summary>
+internal static unsafe class GemmKernels
+{
+    /// <summary>
+    /// C[rows, 2 vectors] = A·B, or C + A·B: one tile of the product, held in registers over the whole of K. Every element is the same chain of
+    /// multiply-adds in ascending k whatever the number of rows, so a row's result does not depend on its place in a matrix.
+    /// </summary>
+    /// <param name="a">The first of the tile's rows in row tiles.</param>
+    /// <param name="b">A packed panel [k][2 · Lanes].</param>
+    /// <param name="k">Columns of A, rows of B.</param>
+    /// <param name="c">The tile of the product.</param>
+    /// <param name="rowStride">Floats from one row of C to the next.</param>
+    /// <param name="vectorStride">Floats from the first vector of a row of C to the second.</param>
+    /// <param name="accumulate">Whether C is added to, or overwritten.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Multiply<TSimd, TVector, TRows>(
+        float* a, float* b, int k, float* c, nint rowStride, nint vectorStride, bool accumulate)
+        where TSimd : ISimd<TVector>
+        where TVector : struct
+        where TRows : struct, IRows
+    {
+        TVector c00 = TSimd.Zero, c01 = TSimd.Zero, c10 = TSimd.Zero, c11 = TSimd.Zero, c20 = TSimd.Zero, c21 = TSimd.Zero;
+        TVector c30 = TSimd.Zero, c31 = TSimd.Zero, c40 = TSimd.Zero, c41 = TSimd.Zero, c50 = TSimd.Zero, c51 = TSimd.Zero;
+        TVector c60 = TSimd.Zero, c61 = TSimd.Zero, c70 = TSimd.Zero, c71 = TSimd.Zero, c80 = TSimd.Zero, c81 = TSimd.Zero;
+        TVector c90 = TSimd.Zero, c91 = TSimd.Zero, ca0 = TSimd.Zero, ca1 = TSimd.Zero, cb0 = TSimd.Zero, cb1 = TSimd.Zero;
+
+        nint skip = (RowTiles.TileRows - 1) * RowTiles.BlockColumns;
+        while (k > 0)
+        {
+            float* blockEnd = a + Math.Min(k, RowTiles.BlockColumns);
+            do
+            {
+                TVector b0 = TSimd.Load(b);
+                TVector b1 = TSimd.Load(b + TSimd.Lanes);
+                TVector row = TSimd.Broadcast(a[0]);
+                c00 = TSimd.MultiplyAdd(row, b0, c00);
+                c01 = TSimd.MultiplyAdd(row, b1, c01);
+                row = TSimd.Broadcast(a[16]);
+                c10 = TSimd.MultiplyAdd(row, b0, c10);
+                c11 = TSimd.MultiplyAdd(row, b1, c11);
+                if (TRows.Count > 2)
+                {
+                    row = TSimd.Broadcast(a[32]);
+                    c20 = TSimd.MultiplyAdd(row, b0, c20);
+                    c21 = TSimd.MultiplyAdd(row, b1, c21);
+                    row = TSimd.Broadcast(a[48]);
+                    c30 = TSimd.MultiplyAdd(row, b0, c30);
+                    c31 = TSimd.MultiplyAdd(row, b1, c31);
+                }
+
+                if (TRows.Count > 4)
+                {
+                    row = TSimd.Broadcast(a[64]);
+                    c40 = TSimd.MultiplyAdd(row, b0, c40);
+                    c41 = TSimd.MultiplyAdd(row, b1, c41);
+                    row = TSimd.Broadcast(a[80]);
+                    c50 = TSimd.MultiplyAdd(row, b0, c50);
+                    c51 = TSimd.MultiplyAdd(row, b1, c51);
+                }
+
+                if (TRows.Count > 6)
+                {
+                    row = TSimd.Broadcast(a[96]);
+                    c60 = TSimd.MultiplyAdd(row, b0, c60);
+                    c61 = TSimd.MultiplyAdd(row, b1, c61);
+                    row = TSimd.Broadcast(a[112]);
+                    c70 = TSimd.MultiplyAdd(row, b0, c70);
+                    c71 = TSimd.MultiplyAdd(row, b1, c71);
+                }
+
+                if (TRows.Count > 8)
+                {
+                    row = TSimd.Broadcast(a[128]);
+                    c80 = TSimd.MultiplyAdd(row, b0, c80);
+                    c81 = TSimd.MultiplyAdd(row, b1, c81);
+                    row = TSimd.Broadcast(a[144]);
+                    c90 = TSimd.MultiplyAdd(row, b0, c90);
+                    c91 = TSimd.MultiplyAdd(row, b1, c91);
+                    row = TSimd.Broadcast(a[160]);
+                    ca0 = TSimd.MultiplyAdd(row, b0, ca0);
+                    ca1 = TSimd.MultiplyAdd(row, b1, ca1);
+                    row = TSimd.Broadcast(a[176]);
+                    cb0 = TSimd.MultiplyAdd(row, b0, cb0);
+                    cb1 = TSimd.MultiplyAdd(row, b1, cb1);
+                }
+
+                a++;
+                b += 2 * TSimd.Lanes;
+            }
+            while (a < blockEnd);
+            a += skip;
+            k -= RowTiles.BlockColumns;
+        }
+
+        StoreRow<TSimd, TVector>(c00, c01, c, vectorStride, accumulate);
+        StoreRow<TSimd, TVector>(c10, c11, c += rowStride, vectorStride, accumulate);
+        if (TRows.Count > 2)
+        {
+            StoreRow<TSimd, TVector>(c20, c21, c += rowStride, vectorStride, accumulate);
+            StoreRow<TSimd, TVector>(c30, c31, c += rowStride, vectorStride, accumulate);
+        }
+
+        if (TRows.Count > 4)
+        {
+            StoreRow<TSimd, TVector>(c40, c41, c += rowStride, vectorStride, accumulate);
+            StoreRow<TSimd, TVector>(c50, c51, c += rowStride, vectorStride, accumulate);
+        }
+
+        if (TRows.Count > 6)
+        {
+            StoreRow<TSimd, TVector>(c60, c61, c += rowStride, vectorStride, accumulate);
+            StoreRow<TSimd, TVector>(c70, c71, c += rowStride, vectorStride, accumulate);
+        }
+
+        if (TRows.Count > 8)
+        {
+            StoreRow<TSimd, TVector>(c80, c81, c += rowStride, vectorStride, accumulate);
+            StoreRow<TSimd, TVector>(c90, c91, c += rowStride, vectorStride, accumulate);
+            StoreRow<TSimd, TVector>(ca0, ca1, c += rowStride, vectorStride, accumulate);
+            StoreRow<TSimd, TVector>(cb0, cb1, c += rowStride, vectorStride, accumulate);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void StoreRow<TSimd, TVector>(TVector c0, TVector c1, float* c, nint vectorStride, bool accumulate)
+        where TSimd : ISimd<TVector>
+        where TVector : struct
+    {
+        if (accumulate)
+        {
+            c0 = TSimd.Add(TSimd.Load(c), c0);
+            c1 = TSimd.Add(TSimd.Load(c + vectorStride), c1);
+        }
+
+        TSimd.Store(c0, c);
+        TSimd.Store(c1, c + vectorStride);
+    }
+}

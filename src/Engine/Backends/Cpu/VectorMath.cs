@@ -1,0 +1,95 @@
+using System.Runtime.CompilerServices;
+
+namespace KernelAD.Backends.Cpu;
+
+/// <summary>Transcendental functions of vectors. NaN propagates; infinities give the limits.</summary>
+/// <remarks>
+/// The polynomials are Chebyshev interpolations of degree 6 (exponentials) and 16 (erf), in Horner form: a kernel keeps enough
+/// independent vectors in flight to hide the length of the chain, so the number of operations is what counts.
+/// </remarks>
+internal static class VectorMath
+{
+    // Beyond ±3.92, erf rounds to ±1.
+    private const float ErfLimit = 3.92f;
+
+    /// <summary>eˣ, relative error below 2e-7; subnormal results included, +∞ above 88.73.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TVector Exp<TSimd, TVector>(TVector x)
+        where TSimd : ISimd<TVector>
+        where TVector : struct
+    {
+        // x = n·ln 2 + r with |r| ≤ ln 2 / 2. The upper part of ln 2 has few enough bits for n·upper to be exact.
+        x = TSimd.Min(TSimd.Broadcast(89f), TSimd.Max(TSimd.Broadcast(-105f), x));
+        TVector n = TSimd.Round(TSimd.Multiply(x, TSimd.Broadcast(1.44269504f)));
+        TVector r = TSimd.MultiplyAdd(n, TSimd.Broadcast(-0.693359375f), x);
+        r = TSimd.MultiplyAdd(n, TSimd.Broadcast(2.12194440e-4f), r);
+        TVector p = TSimd.Broadcast(0.0013948593f);
+        p = TSimd.MultiplyAdd(p, r, TSimd.Broadcast(0.008375137f));
+        p = TSimd.MultiplyAdd(p, r, TSimd.Broadcast(0.041666218f));
+        p = TSimd.MultiplyAdd(p, r, TSimd.Broadcast(0.16666415f));
+        p = TSimd.MultiplyAdd(p, r, TSimd.Broadcast(0.5f));
+        p = TSimd.MultiplyAdd(p, r, TSimd.Broadcast(1f));
+        p = TSimd.MultiplyAdd(p, r, TSimd.Broadcast(1f));
+        return TSimd.ScaleByPowerOf2(p, n);
+    }
+
+    /// <summary>2ˣ, relative error below 2e-7; subnormal results included, +∞ from 128.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TVector Exp2<TSimd, TVector>(TVector x)
+        where TSimd : ISimd<TVector>
+        where TVector : struct
+    {
+        x = TSimd.Min(TSimd.Broadcast(129f), TSimd.Max(TSimd.Broadcast(-152f), x));
+        TVector n = TSimd.Round(x);
+        TVector r = TSimd.Subtract(x, n);
+        TVector p = TSimd.Broadcast(1.5469732e-4f);
+        p = TSimd.MultiplyAdd(p, r, TSimd.Broadcast(0.0013400432f));
+        p = TSimd.MultiplyAdd(p, r, TSimd.Broadcast(0.009618026f));
+        p = TSimd.MultiplyAdd(p, r, TSimd.Broadcast(0.05550327f));
+        p = TSimd.MultiplyAdd(p, r, TSimd.Broadcast(0.24022651f));
+        p = TSimd.MultiplyAdd(p, r, TSimd.Broadcast(0.6931472f));
+        p = TSimd.MultiplyAdd(p, r, TSimd.Broadcast(1f));
+        return TSimd.ScaleByPowerOf2(p, n);
+    }
+
+    /// <summary>erf x = 2/√π ∫₀ˣ exp(−t²) dt, absolute error below 2e-7.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TVector Erf<TSimd, TVector>(TVector x)
+        where TSimd : ISimd<TVector>
+        where TVector : struct
+    {
+        // erf z / z is an even entire function: a polynomial in w = 2 z² / limit² − 1, which runs through −1 … 1 and so keeps the
+        // coefficients small and free of cancellation.
+        TVector z = TSimd.Min(TSimd.Broadcast(ErfLimit), TSimd.Max(TSimd.Broadcast(-ErfLimit), x));
+        TVector w = TSimd.MultiplyAdd(TSimd.Multiply(z, z), TSimd.Broadcast(2f / (ErfLimit * ErfLimit)), TSimd.Broadcast(-1f));
+        TVector p = TSimd.Broadcast(0.00039374087f);
+        p = TSimd.MultiplyAdd(p, w, TSimd.Broadcast(-0.0009392719f));
+        p = TSimd.MultiplyAdd(p, w, TSimd.Broadcast(0.0005528947f));
+        p = TSimd.MultiplyAdd(p, w, TSimd.Broadcast(-0.001045278f));
+        p = TSimd.MultiplyAdd(p, w, TSimd.Broadcast(0.004379646f));
+        p = TSimd.MultiplyAdd(p, w, TSimd.Broadcast(-0.008170483f));
+        p = TSimd.MultiplyAdd(p, w, TSimd.Broadcast(0.012177927f));
+        p = TSimd.MultiplyAdd(p, w, TSimd.Broadcast(-0.01961749f));
+        p = TSimd.MultiplyAdd(p, w, TSimd.Broadcast(0.030624325f));
+        p = TSimd.MultiplyAdd(p, w, TSimd.Broadcast(-0.043585734f));
+        p = TSimd.MultiplyAdd(p, w, TSimd.Broadcast(0.058167435f));
+        p = TSimd.MultiplyAdd(p, w, TSimd.Broadcast(-0.07398989f));
+        p = TSimd.MultiplyAdd(p, w, TSimd.Broadcast(0.09062451f));
+        p = TSimd.MultiplyAdd(p, w, TSimd.Broadcast(-0.109181854f));
+        p = TSimd.MultiplyAdd(p, w, TSimd.Broadcast(0.1340833f));
+        p = TSimd.MultiplyAdd(p, w, TSimd.Broadcast(-0.18010856f));
+        p = TSimd.MultiplyAdd(p, w, TSimd.Broadcast(0.36073682f));
+        return TSimd.Multiply(p, z);
+    }
+
+    /// <summary>GELU in its exact form, x/2 · (1 + erf(x/√2)); absolute error below 2e-7 · max(1, |x|).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TVector Gelu<TSimd, TVector>(TVector x)
+        where TSimd : ISimd<TVector>
+        where TVector : struct
+    {
+        // Below −5.54 = −√2 · ErfLimit the true value is above −1e-7; the bound keeps −∞ · 0 from becoming NaN.
+        TVector half = TSimd.Multiply(TSimd.Max(TSimd.Broadcast(-5.54f), x), TSimd.Broadcast(0.5f));
+        return TSimd.MultiplyAdd(half, Erf<TSimd, TVector>(TSimd.Multiply(x, TSimd.Broadcast(0.70710678f))), half);
+    }
+}

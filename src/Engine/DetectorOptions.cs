@@ -1,0 +1,44 @@
+using Microsoft.Extensions.Logging;
+
+namespace KernelAD;
+
+/// <summary>Arithmetic of a plan.</summary>
+public enum Precision
+{
+    /// <summary>float32 throughout, results within the golden tolerances. The only one on the CPU.</summary>
+    Fp32,
+
+    /// <summary>Matrix products on tensor cores in tf32.</summary>
+    Tf32,
+
+    /// <summary>Matrix products on tensor cores in fp16 with fp32 accumulation.</summary>
+    Fp16,
+}
+
+/// <summary>How a detector runs.</summary>
+public sealed record DetectorOptions
+{
+    /// <summary>"auto" or "cpu". The choice is reported by <see cref="AnomalyDetector.Device"/>; there is never a silent fall-back.</summary>
+    public string Device { get; init; } = "auto";
+
+    /// <summary>Arithmetic; the CPU knows <see cref="Precision.Fp32"/> only.</summary>
+    public Precision Precision { get; init; } = Precision.Fp32;
+
+    /// <summary>Threads that one call may use on the CPU; null: one per processor. Results do not depend on it.</summary>
+    public int? Threads { get; init; }
+
+    /// <summary>
+    /// Bytes that packed weights and the activations of one call may take together; null: no limit. InTra cuts its windows into as many portions as this
+    /// asks for; results do not depend on it.
+    /// </summary>
+    public long? MaxMemoryBytes { get; init; }
+
+    /// <summary>Calls that may run at the same time, each with activation memory of its own; further ones wait. Null: one per processor.</summary>
+    public int? MaxConcurrency { get; init; }
+
+    /// <summary>Decision threshold in units of the raw score, overriding the model file's. A score at or above it is anomalous.</summary>
+    public double? Threshold { get; init; }
+
+    /// <summary>Receives diagnostics; null: none.</summary>
+    public ILogger? Logger { get; init; }
+}

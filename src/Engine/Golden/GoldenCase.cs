@@ -1,0 +1,216 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using KernelAD.Tensors;
+using KernelAD.Weights;
+
+namespace KernelAD.Golden;
+
+/// <summary>One tap's comparison with the golden data.</summary>
+/// <param name="Tap">Its name there.</param>
+/// <param name="WorstError">Largest |ours − golden|.</param>
+/// <param name="Share">Largest |ours − golden| / (atol + rtol·|golden|): up to 1 is within tolerance.</param>
+/// <param name="Note">Why the tap could not be compared; null if it was.</param>
+public sealed record TapComparison(string Tap, double WorstError, double Share, string? Note = null)
+{
+    /// <summary>Whether the tap was compared and is within its tolerance. NaN never is.</summary>
+    public bool Passed => Note is null && Share <= 1;
+}
+
+/// <summary>
+/// A golden case: a folder with <c>case.json</c>, <c>io.safetensors</c> and <c>tolerances.json</c>, made by a model's official PyTorch code. Compares a
+/// detector with it, tap by tap.
+/// </summary>
+public sealed class GoldenCase
+{
+    private readonly string _folder;
+    private readonly JsonObject _case;
+
+    private GoldenCase(string folder, JsonObject @case)
+    {
+        _folder = folder;
+        _case = @case;
+    }
+
+    /// <summary>The model's name, "ViTAD" or "InTra" for instance.</summary>
+    public string Model => Text("model");
+
+    /// <summary>The case's name, "tiny" for instance.</summary>
+    public string Name => Text("case");
+
+    /// <summary>The model's configuration, as <c>convert --config</c> takes it.</summary>
+    public JsonObject Config => _case["config"] as JsonObject ?? throw Missing("config");
+
+    /// <summary>Whether the weights are given by formula instead of by a checkpoint.</summary>
+    public bool HasFormulaWeights => !File.Exists(Path.Combine(_folder, "weights.pth"));
+
+    /// <summary>Gain of 4-D formula weights.</summary>
+    public double KernelGain => _case["gain"]?["all"]?.GetValue<double>() ?? 1.6;
+
+    /// <summary>Whether this is a forward case with tolerances; others describe training or preprocessing.</summary>
+    public bool IsForward => File.Exists(Path.Combine(_folder, "tolerances.json"));
+
+    /// <summary>Opens a case.</summary>
+    /// <exception cref="BadInputException">The folder is no golden case.</exception>
+    public static GoldenCase Open(string folder) => new(folder, Json(Path.Combine(folder, "case.json")));
+
+    /// <summary>The network's input of the case.</summary>
+    public Tensor Input()
+    {
+        using SafetensorsFile io = OpenIo();
+        return io.Entries.ContainsKey("input") ? Read(io, "input") : Formula($"input:{Name}");
+    }
+
+    /// <summary>The normal pictures from which InTra's mean map is computed, or null if the case has none.</summary>
+    public Tensor? NormalPictures()
+    {
+        using SafetensorsFile io = OpenIo();
+        return io.Entries.ContainsKey("train_images") ? Read(io, "train_images")
+            : io.Entries.ContainsKey("mean_train_diff") ? Formula($"input:{Name}.normal")
+            : null;
+    }
+
+    /// <summary>Runs the detector on the case's input and compares every tap of <c>tolerances.json</c>.</summary>
+    /// <param name="detector">The detector, with the case's weights.</param>
+    /// <param name="batch">Pictures per run.</param>
+    /// <param name="taps">Whether intermediates are compared too; without them the plan runs fully fused and only outputs are.</param>
+    public IReadOnlyList<TapComparison> Compare(AnomalyDetector detector, int batch = 1, bool taps = true)
+    {
+        ArgumentNullException.ThrowIfNull(detector);
+        JsonObject tolerances = Json(Path.Combine(_folder, "tolerances.json"))["taps"] as JsonObject ?? throw Missing("taps");
+        HashSet<string> known = [.. detector.Taps, "anomaly_map", "image_score"];
+        Dictionary<string, string> sources = tolerances.ToDictionary(t => t.Key, t => EngineTap(t.Key), StringComparer.Ordinal);
+        string[] wanted = taps ? [.. sources.Values.Where(detector.Taps.Contains).Distinct()] : [];
+        IReadOnlyDictionary<string, Tensor> results = detector.Run(Input(), wanted, batch);
+
+        using SafetensorsFile io = OpenIo();
+        List<TapComparison> comparisons = [];
+        foreach ((string tap, JsonNode? tolerance) in tolerances)
+        {
+            string source = sources[tap];
+            if (!known.Contains(source))
+            {
+                comparisons.Add(new TapComparison(tap, double.NaN, double.NaN, "the engine computes no such value"));
+            }
+            else if (results.TryGetValue(source, out Tensor? ours))
+            {
+                comparisons.Add(Compare(tap, ours, io, tolerance!));
+            }
+        }
+
+        return comparisons;
+    }
+
+    /// <summary>The value that a golden tap is taken from: subsampled and rounded copies go back to their original.</summary>
+    private static string EngineTap(string tap) =>
+        tap == "recon_f16" ? "recon" : tap.EndsWith(".sub", StringComparison.Ordinal) ? tap[..^".sub".Length] : tap;
+
+    private static TapComparison Compare(string tap, Tensor ours, SafetensorsFile io, JsonNode tolerance)
+    {
+        double atol = tolerance["fp32"]?["atol"]?.GetValue<double>() ?? 0, rtol = tolerance["fp32"]?["rtol"]?.GetValue<double>() ?? 0;
+        float[] golden, values = Selected(tap, ours, io);
+        if (tolerance["stored"]?.GetValue<string>() == "sampled")
+        {
+            golden = Read(io, io.Entries.ContainsKey(tap + ".samples") ? tap + ".samples" : tap + ".val").Data;
+            long[] indices = ReadIntegers(io, tap + ".idx");
+            float[] all = values;
+            values = [.. indices.Select(i => all[i])];
+        }
+        else
+        {
+            golden = Read(io, tap).Data;
+        }
+
+        if (values.Length != golden.Length)
+        {
+            return new TapComparison(tap, double.NaN, double.NaN, $"{values.Length} values against {golden.Length} golden ones");
+        }
+
+        double worst = 0, share = 0;
+        for (int i = 0; i < golden.Length; i++)
+        {
+            double error = Math.Abs((double)values[i] - golden[i]);
+            worst = double.IsNaN(error) ? double.NaN : Math.Max(worst, error);
+            share = double.IsNaN(error) ? double.NaN : Math.Max(share, error / (atol + (rtol * Math.Abs(golden[i]))));
+        }
+
+        return new TapComparison(tap, worst, share);
+    }
+
+    /// <summary>The part of a value that the golden data keep: some windows of InTra, a regular subsample of ViTAD.</summary>
+    private static float[] Selected(string tap, Tensor ours, SafetensorsFile io)
+    {
+        if (tap.StartsWith("sel.", StringComparison.Ordinal))
+        {
+            int stride = ours.Data.Length / ours.Shape[0];
+            return [.. ReadIntegers(io, "selected_windows").SelectMany(w => ours.Data.AsSpan((int)w * stride, stride).ToArray())];
+        }
+
+        if (!tap.EndsWith(".sub", StringComparison.Ordinal))
+        {
+            return ours.Data;
+        }
+
+        // Steps per dimension as case.json's "subsampling" says: tokens [1, 17, 11 or 31], features [1, 11, 3, 3], maps [1, 1, 5, 5].
+        Shape shape = ours.Shape;
+        int[] steps = shape.Rank == 3 ? [1, 17, shape[2] == 384 ? 11 : 31] : shape[1] == 1 ? [1, 1, 5, 5] : [1, 11, 3, 3];
+        List<float> kept = [];
+        int[] index = new int[shape.Rank];
+        for (int flat = 0; flat < ours.Data.Length; flat++)
+        {
+            if (index.Zip(steps).All(p => p.First % p.Second == 0))
+            {
+                kept.Add(ours.Data[flat]);
+            }
+
+            for (int d = shape.Rank - 1; d >= 0 && ++index[d] == shape[d]; d--)
+            {
+                index[d] = 0;
+            }
+        }
+
+        return [.. kept];
+    }
+
+    private static Tensor Read(SafetensorsFile io, string name)
+    {
+        Tensor tensor = new(io.Entries[name].Shape);
+        io.ReadFloat32(name, tensor.Data);
+        return tensor;
+    }
+
+    private static long[] ReadIntegers(SafetensorsFile io, string name)
+    {
+        long[] values = new long[io.Entries[name].Shape.Count];
+        io.Read(name, System.Runtime.InteropServices.MemoryMarshal.AsBytes(values.AsSpan()));
+        return values;
+    }
+
+    private static JsonObject Json(string path)
+    {
+        try
+        {
+            return JsonNode.Parse(File.ReadAllBytes(path)) as JsonObject ?? throw new BadInputException($"{path}: expected a JSON object");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
+        {
+            throw new BadInputException($"{path}: not a golden case, {e.Message}", e);
+        }
+    }
+
+    private Tensor Formula(string name)
+    {
+        JsonObject config = Config;
+        (int height, int width) = config["image"] is JsonArray image
+            ? (image[0]!.GetValue<int>(), image[1]!.GetValue<int>())
+            : (config["image_h"]!.GetValue<int>(), config["image_w"]!.GetValue<int>());
+        Tensor tensor = new(new Shape(1, 3, height, width));
+        FormulaTensor.FillUniform(name, tensor.Data);
+        return tensor;
+    }
+
+    private SafetensorsFile OpenIo() => SafetensorsFile.Open(Path.Combine(_folder, "io.safetensors"));
+
+    private string Text(string key) => _case[key]?.GetValue<string>() ?? throw Missing(key);
+
+    private BadInputException Missing(string key) => new($"{Path.Combine(_folder, "case.json")}: no \"{key}\"");
+}

@@ -1,0 +1,243 @@
+using KernelAD.Preprocessing;
+using KernelAD.Tensors;
+
+namespace KernelAD.Engine.Tests;
+
+public sealed class AnomalyDetectorTests
+{
+    private static readonly Func<RandomModel>[] Makers =
+    [
+        () => RandomModel.InTra(), () => RandomModel.InTra(position: "local"), () => RandomModel.InTra(map: "jhy12", skip: "jhy12", window: "jhy12"), () => RandomModel.VitAd(), () => RandomModel.VitAd(neck: 2),
+    ];
+
+    [Test]
+    public void Batch_size_and_position_do_not_change_a_bit([ValueSource(nameof(Makers))] Func<RandomModel> make, [Values(2, 3, 4)] int batch)
+    {
+        using RandomModel file = make();
+        using AnomalyDetector detector = AnomalyDetector.Load(file.Path);
+        Tensor input = RandomModel.Input(detector, 5);
+        IReadOnlyDictionary<string, Tensor> one = detector.Run(input, detector.Taps, batch: 1), many = detector.Run(input, detector.Taps, batch);
+        foreach ((string name, Tensor expected) in one)
+        {
+            Assert.That(many[name].Shape, Is.EqualTo(expected.Shape), name);
+            Assert.That(many[name].Data, Is.EqualTo(expected.Data), name);
+        }
+    }
+
+    [Test]
+    public void The_number_of_threads_does_not_change_a_bit([ValueSource(nameof(Makers))] Func<RandomModel> make)
+    {
+        using RandomModel file = make();
+        float[][] maps = [.. Enumerable.Range(1, 4).Select(threads =>
+        {
+            using AnomalyDetector detector = AnomalyDetector.Load(file.Path, new DetectorOptions { Threads = threads });
+            return detector.Run(RandomModel.Input(detector, 2))["anomaly_map"].Data;
+        })];
+        Assert.That(maps, Has.All.EqualTo(maps[0]));
+    }
+
+    [Test]
+    public void Taps_do_not_change_the_outputs_beyond_rounding([ValueSource(nameof(Makers))] Func<RandomModel> make)
+    {
+        using RandomModel file = make();
+        using AnomalyDetector detector = AnomalyDetector.Load(file.Path);
+        Tensor input = RandomModel.Input(detector, 2);
+        Assert.That(
+            detector.Run(input, detector.Taps)["anomaly_map"].Data, Is.EqualTo(detector.Run(input)["anomaly_map"].Data).Within(1e-5));
+    }
+
+    [Test]
+    public void A_memory_limit_slices_finer_and_changes_nothing()
+    {
+        using RandomModel file = RandomModel.InTra(height: 64, width: 64, blocks: 5);
+        using AnomalyDetector free = AnomalyDetector.Load(file.Path);
+        Tensor input = RandomModel.Input(free, 1);
+        float[] expected = free.Run(input)["anomaly_map"].Data;
+        long limit = free.WeightBytes + (free.ActivationBytes / 2);
+
+        using AnomalyDetector tight = AnomalyDetector.Load(file.Path, new DetectorOptions { MaxMemoryBytes = limit });
+        Assert.That(tight.WeightBytes + tight.ActivationBytes, Is.LessThanOrEqualTo(limit));
+        Assert.That(tight.Steps().Max(s => s.Repeats), Is.GreaterThan(free.Steps().Max(s => s.Repeats)));
+        Assert.That(tight.Run(input)["anomaly_map"].Data, Is.EqualTo(expected));
+    }
+
+    [Test]
+    public void A_memory_limit_that_cannot_be_met_is_an_error_that_says_what_is_needed()
+    {
+        using RandomModel file = RandomModel.InTra();
+        Assert.That(
+            () => AnomalyDetector.Load(file.Path, new DetectorOptions { MaxMemoryBytes = 1000 }),
+            Throws.TypeOf<ConfigurationException>().With.Message.Contains("need at least"));
+    }
+
+    [Test]
+    public void Many_threads_on_one_detector_get_the_same_bits()
+    {
+        using RandomModel file = RandomModel.VitAd();
+        using AnomalyDetector detector = AnomalyDetector.Load(file.Path, new DetectorOptions { MaxConcurrency = 3 });
+        byte[][] pictures = [.. Enumerable.Range(0, 6).Select(seed => Pixels(40, 30, seed))];
+        float[][] expected = [.. pictures.Select(p => detector.Detect(View(p, 40, 30)).Map.ToArray())];
+        Parallel.For(0, 120, new ParallelOptions { MaxDegreeOfParallelism = 12 }, i =>
+        {
+            int picture = i % pictures.Length;
+            AnomalyResult result = detector.Detect(View(pictures[picture], 40, 30));
+            Assert.That(result.Map.ToArray(), Is.EqualTo(expected[picture]));
+        });
+    }
+
+    [Test]
+    public void Detecting_allocates_nothing_once_warm()
+    {
+        using RandomModel file = RandomModel.VitAd();
+        using AnomalyDetector detector = AnomalyDetector.Load(file.Path, new DetectorOptions { Threads = 2 });
+        byte[] pixels = Pixels(50, 40, 7);
+        float[] map = new float[detector.MapWidth * detector.MapHeight];
+        for (int i = 0; i < 50; i++)
+        {
+            detector.Detect(View(pixels, 50, 40), map, out _);
+        }
+
+        long before = GC.GetTotalAllocatedBytes(precise: true);
+        for (int i = 0; i < 200; i++)
+        {
+            detector.Detect(View(pixels, 50, 40), map, out _);
+        }
+
+        // The runtime's own threads may allocate a little at any time; a leak in the call would show 200 times.
+        Assert.That(GC.GetTotalAllocatedBytes(precise: true) - before, Is.LessThan(200 * 8));
+    }
+
+    [Test]
+    public void Batches_of_prepared_inputs_agree_with_single_pictures()
+    {
+        using RandomModel file = RandomModel.InTra();
+        using AnomalyDetector detector = AnomalyDetector.Load(file.Path);
+        int pixels = detector.MapWidth * detector.MapHeight;
+        byte[][] pictures = [.. Enumerable.Range(0, 5).Select(seed => Pixels(33, 21, seed))];
+        float[] inputs = new float[5 * 3 * pixels], maps = new float[5 * pixels], scores = new float[5];
+        for (int i = 0; i < 5; i++)
+        {
+            detector.Preprocess(View(pictures[i], 33, 21), inputs.AsSpan(i * 3 * pixels, 3 * pixels));
+        }
+
+        detector.DetectBatch(inputs, 5, batch: 2, maps, scores);
+
+        AnomalyResult[] single = [.. pictures.Select(p => detector.Detect(View(p, 33, 21)))];
+        Assert.That(scores, Is.EqualTo(single.Select(s => s.Score)));
+        Assert.That(maps, Is.EqualTo(single.SelectMany(s => s.Map.ToArray())));
+    }
+
+    [Test]
+    public void Detectors_of_one_file_share_its_weights_and_free_them_with_the_last()
+    {
+        using RandomModel file = RandomModel.VitAd();
+        AnomalyDetector first = AnomalyDetector.Load(file.Path), second = AnomalyDetector.Load(file.Path);
+        Tensor input = RandomModel.Input(first, 1);
+        float[] expected = first.Run(input)["anomaly_map"].Data;
+        first.Dispose();
+        Assert.That(second.Run(input)["anomaly_map"].Data, Is.EqualTo(expected));
+        second.Dispose();
+        Assert.That(() => second.Run(input), Throws.TypeOf<ObjectDisposedException>());
+    }
+
+    [Test]
+    public void Wrong_tensors_are_named()
+    {
+        using RandomModel file = RandomModel.VitAd();
+        using AnomalyDetector detector = AnomalyDetector.Load(file.Path);
+        Assert.That(() => detector.Run(new Tensor(new Shape(1, 3, 24, 25))), Throws.TypeOf<TensorException>().With.Message.Contains("(1, 3, 24, 25)").And.Message.Contains("(N, 3, 24, 24)"));
+        Tensor nan = RandomModel.Input(detector, 1);
+        nan.Data[77] = float.NaN;
+        Assert.That(() => detector.Run(nan), Throws.TypeOf<TensorException>().With.Message.Contains("77"));
+        Assert.That(() => detector.Run(RandomModel.Input(detector, 1), ["t.block9"]), Throws.TypeOf<TensorException>().With.Message.Contains("t.block9"));
+    }
+
+    [Test]
+    public void Weights_that_are_not_finite_or_overflow_never_become_a_score()
+    {
+        using RandomModel bad = RandomModel.Create("ViTAD", new System.Text.Json.Nodes.JsonObject
+        {
+            ["image"] = new System.Text.Json.Nodes.JsonArray(8, 8),
+            ["patch"] = 4,
+            ["embed_dim"] = 8,
+            ["heads"] = 1,
+            ["teacher_depth"] = 1,
+            ["teachers"] = new System.Text.Json.Nodes.JsonArray(1),
+            ["neck"] = new System.Text.Json.Nodes.JsonArray(1),
+            ["student_depth"] = 1,
+            ["students"] = new System.Text.Json.Nodes.JsonArray(1),
+            ["image_score_avgpool"] = 2,
+        }, t => [.. Enumerable.Repeat(t.Name == "net_fusion.fc.bias" ? float.PositiveInfinity : 0.1f, (int)t.Shape.Count)]);
+        Assert.That(() => AnomalyDetector.Load(bad.Path), Throws.TypeOf<ModelFileException>().With.Message.Contains("net_fusion.fc.bias"));
+    }
+
+    [Test]
+    public void A_missing_mean_map_is_said_and_counts_as_zeros()
+    {
+        using RandomModel file = RandomModel.InTra();
+        string bare = file.Path + ".bare";
+        try
+        {
+            using (Weights.ModelFile model = Weights.ModelFile.Open(file.Path))
+            {
+                Weights.TensorSource[] tensors = [.. model.Tensors.Values.Where(t => t.Name != Models.InTra.MeanMapKey).Select(t =>
+                {
+                    Tensor tensor = new(t.Shape);
+                    model.ReadFloat32(t.Name, tensor.Data);
+                    return Weights.TensorSource.Of(t.Name, tensor);
+                })];
+                Weights.ModelFile.Write(bare, model.Model, tensors, model.Details);
+            }
+
+            using AnomalyDetector detector = AnomalyDetector.Load(bare);
+            Assert.That(detector.Warnings, Has.Count.EqualTo(1).And.All.Contains("mean_map"));
+            IReadOnlyDictionary<string, Tensor> run = detector.Run(RandomModel.Input(detector, 1), ["diff"]);
+            Assert.That(run["anomaly_map"].Data, Is.EqualTo(run["diff"].Data.Select(d => d * d)).Within(1e-6));
+        }
+        finally
+        {
+            File.Delete(bare);
+        }
+    }
+
+    [TestCase("cuda")]
+    [TestCase("emulated:sm_80")]
+    [TestCase("tpu")]
+    public void A_device_that_is_not_there_is_an_error_and_no_fall_back(string device)
+    {
+        using RandomModel file = RandomModel.VitAd();
+        Assert.That(() => AnomalyDetector.Load(file.Path, new DetectorOptions { Device = device }), Throws.TypeOf<DeviceNotAvailableException>());
+    }
+
+    [Test]
+    public void A_decision_needs_a_threshold()
+    {
+        using RandomModel file = RandomModel.VitAd();
+        using AnomalyDetector undecided = AnomalyDetector.Load(file.Path);
+        AnomalyResult result = undecided.Detect(View(Pixels(24, 24, 1), 24, 24));
+        Assert.That(() => result.IsAnomalous, Throws.TypeOf<InvalidOperationException>());
+        using AnomalyDetector at = AnomalyDetector.Load(file.Path, new DetectorOptions { Threshold = result.Score });
+        Assert.That(at.Detect(View(Pixels(24, 24, 1), 24, 24)).IsAnomalous, Is.True, "a score at the threshold is anomalous");
+        using AnomalyDetector above = AnomalyDetector.Load(file.Path, new DetectorOptions { Threshold = Math.BitIncrement(result.Score) });
+        Assert.That(above.Detect(View(Pixels(24, 24, 1), 24, 24)).IsAnomalous, Is.False);
+    }
+
+    [Test]
+    public void A_cancelled_call_stops_and_the_detector_stays_usable()
+    {
+        using RandomModel file = RandomModel.InTra();
+        using AnomalyDetector detector = AnomalyDetector.Load(file.Path);
+        byte[] pixels = Pixels(24, 24, 1);
+        Assert.That(() => detector.Detect(View(pixels, 24, 24), new CancellationToken(canceled: true)), Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(detector.Detect(View(pixels, 24, 24)).Score, Is.Not.NaN);
+    }
+
+    private static byte[] Pixels(int width, int height, int seed)
+    {
+        byte[] pixels = new byte[3 * width * height];
+        new Random(seed).NextBytes(pixels);
+        return pixels;
+    }
+
+    private static PictureView View(byte[] pixels, int width, int height) => new(pixels, width, height, PixelFormat.Rgb24);
+}
