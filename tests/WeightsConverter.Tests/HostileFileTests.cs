@@ -7,7 +7,7 @@ namespace KernelAD.WeightsConverter.Tests;
 /// <summary>Files made to do harm end in a typed error, having allocated little and executed nothing.</summary>
 public class HostileFileTests
 {
-    private const long MaxAllocation = 700L << 20;
+    private const long MaxAllocation = 300L << 20;
 
     [TestCase("os", "system")]
     [TestCase("posix", "system")]
