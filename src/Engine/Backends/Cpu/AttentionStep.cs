@@ -150,7 +150,7 @@ internal sealed unsafe class AttentionStep : CpuStep
         {
             for (int column = 0; column < _shape.KeyWidth; column += TSimd.Lanes)
             {
-                TVector value = TSimd.LoadFirst(q + column, Math.Min(TSimd.Lanes, _shape.KeyWidth - column));
+                TVector value = SimdTail.Load<TSimd, TVector>(q + column, _shape.KeyWidth - column);
                 TSimd.Store(TSimd.Multiply(value, scale), packed + RowTiles.Index(row, column, _shape.KeyWidth));
             }
         }
@@ -169,11 +169,11 @@ internal sealed unsafe class AttentionStep : CpuStep
     {
         for (int column = 0; column < _outputStride; column += TSimd.Lanes)
         {
-            int count = Math.Clamp(_shape.ValueWidth - column, 0, TSimd.Lanes);
+            int remaining = Math.Max(_shape.ValueWidth - column, 0);
             float* source = v + column;
             float* target = panels + ((long)(column / SimdTier.PanelColumns) * keys * SimdTier.PanelColumns) + (column % SimdTier.PanelColumns);
             for (int key = 0; key < keys; key++, source += _v.RowStride, target += SimdTier.PanelColumns)
-                TSimd.Store(TSimd.LoadFirst(source, count), target);
+                TSimd.Store(SimdTail.Load<TSimd, TVector>(source, remaining), target);
         }
     }
 
@@ -233,33 +233,33 @@ internal sealed unsafe class AttentionStep : CpuStep
         where TVector : struct
     {
         // Lanes without a key must neither win the maximum nor add to the sum.
-        for (int key = keys; key % TSimd.Lanes != 0; key++)
-            row[RowTiles.Index(0, key, keys)] = float.NegativeInfinity;
-
-        nint blockStride = SimdTier.TileRows * RowTiles.BlockColumns;
-        TVector largest = TSimd.Broadcast(before);
-        float* block = row;
-        for (int key = 0; key < keys; key += RowTiles.BlockColumns, block += blockStride)
+        int whole = keys & -TSimd.Lanes;
+        if (whole < keys)
         {
-            for (int lane = 0; lane < RowTiles.BlockColumns && key + lane < keys; lane += TSimd.Lanes)
-                largest = TSimd.Max(largest, TSimd.Load(block + lane));
+            TVector key = TSimd.LessThan(TSimd.Indices, TSimd.Broadcast(keys - whole));
+            float* last = At(row, whole);
+            TSimd.Store(TSimd.Select(key, TSimd.Load(last), TSimd.Broadcast(float.NegativeInfinity)), last);
         }
+
+        TVector largest = TSimd.Broadcast(before);
+        for (int key = 0; key < keys; key += TSimd.Lanes)
+            largest = TSimd.Max(largest, TSimd.Load(At(row, key)));
 
         maximum = TSimd.ReduceMax(largest);
         TVector shift = TSimd.Broadcast(maximum);
         TVector sum = TSimd.Zero;
-        block = row;
-        for (int key = 0; key < keys; key += RowTiles.BlockColumns, block += blockStride)
+        for (int key = 0; key < keys; key += TSimd.Lanes)
         {
-            for (int lane = 0; lane < RowTiles.BlockColumns && key + lane < keys; lane += TSimd.Lanes)
-            {
-                TVector power = VectorMath.Exp2<TSimd, TVector>(TSimd.Subtract(TSimd.Load(block + lane), shift));
-                TSimd.Store(power, block + lane);
-                sum = TSimd.Add(sum, power);
-            }
+            float* logits = At(row, key);
+            TVector power = VectorMath.Exp2<TSimd, TVector>(TSimd.Subtract(TSimd.Load(logits), shift));
+            TSimd.Store(power, logits);
+            sum = TSimd.Add(sum, power);
         }
 
         return TSimd.ReduceAdd(sum);
+
+        static float* At(float* row, int key) =>
+            row + (key / RowTiles.BlockColumns * SimdTier.TileRows * RowTiles.BlockColumns) + (key % RowTiles.BlockColumns);
     }
 
     private void Scale<TSimd, TVector>(float* row, float factor)
