@@ -158,8 +158,9 @@ internal sealed unsafe class AttentionStep : CpuStep
 
     private void PackKeys(float* k, int keys, float* panels)
     {
-        for (int key = 0; key < keys; key += SimdTier.PanelColumns, panels += _shape.KeyWidth * SimdTier.PanelColumns)
-            PackedWeights.PackPanel(k + (key * _k.RowStride), _k.RowStride, Math.Min(SimdTier.PanelColumns, keys - key), _shape.KeyWidth, panels);
+        int columns = SimdTier.PanelColumns;
+        for (int key = 0; key < keys; key += columns, panels += _shape.KeyWidth * columns)
+            PackedWeights.PackPanel(k + (key * _k.RowStride), _k.RowStride, Math.Min(columns, keys - key), _shape.KeyWidth, panels);
     }
 
     // V has the layout of a panel already but for its row stride; copying it costs little and spares the kernel a page per key.
@@ -167,12 +168,13 @@ internal sealed unsafe class AttentionStep : CpuStep
         where TSimd : ISimd<TVector>
         where TVector : struct
     {
+        int columns = SimdTier.PanelColumns;
         for (int column = 0; column < _outputStride; column += TSimd.Lanes)
         {
             int remaining = Math.Max(_shape.ValueWidth - column, 0);
             float* source = v + column;
-            float* target = panels + ((long)(column / SimdTier.PanelColumns) * keys * SimdTier.PanelColumns) + (column % SimdTier.PanelColumns);
-            for (int key = 0; key < keys; key++, source += _v.RowStride, target += SimdTier.PanelColumns)
+            float* target = panels + ((long)(column / columns) * keys * columns) + (column % columns);
+            for (int key = 0; key < keys; key++, source += _v.RowStride, target += columns)
                 TSimd.Store(SimdTail.Load<TSimd, TVector>(source, remaining), target);
         }
     }
@@ -221,7 +223,14 @@ internal sealed unsafe class AttentionStep : CpuStep
         for (int column = 0; column < _outputStride; column += columns)
         {
             Gemm.MultiplyTile<TSimd, TVector>(
-                rows, scores, scratch + _vOffset + (column * keys), keys, output + column, _outputStride, TSimd.Lanes, accumulate: !firstBlock);
+                rows,
+                scores,
+                scratch + _vOffset + (column * keys),
+                keys,
+                output + column,
+                _outputStride,
+                TSimd.Lanes,
+                accumulate: !firstBlock);
         }
     }
 
