@@ -4,17 +4,18 @@ namespace KernelAD.Backends.Cpu;
 /// The weight of a linear layer, [N, K] row-major as PyTorch has it, repacked once for <see cref="Gemm"/> into panels
 /// [⌈N / PanelColumns⌉][K][PanelColumns] with columns beyond N zero, and its bias if it has one, padded likewise. Immutable, shared by all plans.
 /// </summary>
-internal sealed unsafe class PackedWeights : IDisposable
+internal sealed unsafe class PackedWeights
 {
-    private readonly AlignedMemory _memory;
+    private readonly float* _panels;
 
     /// <summary>Packs a weight.</summary>
+    /// <param name="memory">Where the panels go; they live as long as it does.</param>
     /// <param name="weight">[N, K] row-major.</param>
     /// <param name="n">Output features.</param>
     /// <param name="k">Input features.</param>
     /// <param name="bias">N values, or empty for a layer without bias.</param>
     /// <exception cref="ArgumentException">The lengths do not fit the dimensions.</exception>
-    public PackedWeights(ReadOnlySpan<float> weight, int n, int k, ReadOnlySpan<float> bias)
+    public PackedWeights(MemoryPool memory, ReadOnlySpan<float> weight, int n, int k, ReadOnlySpan<float> bias)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(n);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(k);
@@ -28,7 +29,7 @@ internal sealed unsafe class PackedWeights : IDisposable
         int columns = SimdTier.PanelColumns;
         Panels = (n + columns - 1) / columns;
         long padded = (long)Panels * columns;
-        _memory = new AlignedMemory(padded * (k + (bias.IsEmpty ? 0 : 1)) * sizeof(float));
+        _panels = (float*)memory.Take(padded * (k + (bias.IsEmpty ? 0 : 1)) * sizeof(float));
         fixed (float* source = weight)
         {
             for (int p = 0; p < Panels; p++)
@@ -37,7 +38,7 @@ internal sealed unsafe class PackedWeights : IDisposable
 
         if (!bias.IsEmpty)
         {
-            Bias = (float*)_memory.Pointer + (padded * k);
+            Bias = _panels + (padded * k);
             Span<float> target = new(Bias, (int)padded);
             bias.CopyTo(target);
             target[n..].Clear();
@@ -56,14 +57,8 @@ internal sealed unsafe class PackedWeights : IDisposable
     /// <summary>Bias, zero-padded to whole panels; null if there is none.</summary>
     public float* Bias { get; }
 
-    /// <summary>Bytes of native memory held.</summary>
-    public long Bytes => _memory.Length;
-
     /// <summary>Address of a panel, [K][PanelColumns].</summary>
-    public float* Panel(int index) => (float*)_memory.Pointer + ((long)index * K * SimdTier.PanelColumns);
-
-    /// <inheritdoc/>
-    public void Dispose() => _memory.Dispose();
+    public float* Panel(int index) => _panels + ((long)index * K * SimdTier.PanelColumns);
 
     /// <summary>
     /// Transposes <paramref name="count"/> rows (at most PanelColumns) of <paramref name="k"/> floats into a panel [k][PanelColumns]; the columns
