@@ -4,7 +4,7 @@ namespace KernelAD.Backends.Cpu;
 
 /// <summary>
 /// A model file's weights as the CPU kernels want them, in native memory: linear layers packed into panels, the rest as it is. Each tensor is read and
-/// packed when a plan first asks for it, and its raw form released at once, so peak memory is the weights plus one tensor. Shared by all plans of a
+/// packed when a plan first asks for it, some rows at a time, so peak memory is the weights themselves. Shared by all plans of a
 /// model and by all detectors of the same file; freed with the last of them.
 /// </summary>
 internal sealed unsafe class CpuWeights : IDisposable
@@ -76,15 +76,13 @@ internal sealed unsafe class CpuWeights : IDisposable
         {
             if (!_packed.TryGetValue(weightKey, out PackedWeights? packed))
             {
-                using AlignedMemory weight = new((long)n * k * sizeof(float)), bias = new(n * sizeof(float));
-                Span<float> weights = new(weight.Pointer, checked(n * k)), biases = new(bias.Pointer, biasKey is null ? 0 : n);
-                Read(weightKey, weights);
+                float[] bias = new float[biasKey is null ? 0 : n];
                 if (biasKey is not null)
                 {
-                    Read(biasKey, biases);
+                    Read(biasKey, 0, bias);
                 }
 
-                packed = new PackedWeights(_memory, weights, n, k, biases);
+                packed = new PackedWeights(_memory, n, k, bias, (row, rows) => Read(weightKey, (long)row * k, rows));
                 _packed.Add(weightKey, packed);
             }
 
@@ -100,7 +98,7 @@ internal sealed unsafe class CpuWeights : IDisposable
             if (!_raw.TryGetValue(key, out nint address))
             {
                 address = (nint)_memory.Take(count * sizeof(float));
-                Read(key, new Span<float>((float*)address, checked((int)count)));
+                Read(key, 0, new Span<float>((float*)address, checked((int)count)));
                 _raw.Add(key, address);
             }
 
@@ -125,14 +123,14 @@ internal sealed unsafe class CpuWeights : IDisposable
         }
     }
 
-    private void Read(string key, Span<float> values)
+    private void Read(string key, long first, Span<float> values)
     {
-        _file.ReadFloat32(key, values);
+        _file.ReadFloat32(key, first, values);
         int bad = Finite.FirstNonFinite(values);
         if (bad >= 0)
         {
             throw new ModelFileException(
-                $"{_file.Path}: tensor \"{key}\" holds {values[bad]} at index {bad}; weights must be finite, convert the checkpoint again");
+                $"{_file.Path}: tensor \"{key}\" holds {values[bad]} at index {first + bad}; weights must be finite, convert the checkpoint again");
         }
     }
 }

@@ -1,9 +1,9 @@
 namespace KernelAD.Backends.Cpu;
 
-/// <summary>Memory that is taken bit by bit and given back all at once: a model's weights, close together in huge pages. Not thread-safe.</summary>
+/// <summary>Memory that is taken bit by bit and given back all at once: a model's weights. Not thread-safe.</summary>
 internal sealed unsafe class MemoryPool : IDisposable
 {
-    private const long ChunkBytes = 8L * AlignedMemory.HugePage;
+    private const long ChunkBytes = 16L << 20;
 
     private readonly List<AlignedMemory> _chunks = [];
     private byte* _next;

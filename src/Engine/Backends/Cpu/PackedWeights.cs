@@ -8,19 +8,17 @@ internal sealed unsafe class PackedWeights
 {
     private readonly float* _panels;
 
-    /// <summary>Packs a weight.</summary>
+    /// <summary>Packs a weight that is read panel by panel, so that its raw form never leaves the second-level cache.</summary>
     /// <param name="memory">Where the panels go; they live as long as it does.</param>
-    /// <param name="weight">[N, K] row-major.</param>
     /// <param name="n">Output features.</param>
     /// <param name="k">Input features.</param>
     /// <param name="bias">N values, or empty for a layer without bias.</param>
-    /// <exception cref="ArgumentException">The lengths do not fit the dimensions.</exception>
-    public PackedWeights(MemoryPool memory, ReadOnlySpan<float> weight, int n, int k, ReadOnlySpan<float> bias)
+    /// <param name="readRows">Reads consecutive rows of the weight, [N, K] row-major, from the given row on.</param>
+    /// <exception cref="ArgumentException">The bias does not fit the dimensions.</exception>
+    public PackedWeights(MemoryPool memory, int n, int k, ReadOnlySpan<float> bias, RowReader readRows)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(n);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(k);
-        if (weight.Length != (long)n * k)
-            throw new ArgumentException($"The weight has {weight.Length} elements instead of {n} × {k}.", nameof(weight));
         if (bias.Length != 0 && bias.Length != n)
             throw new ArgumentException($"The bias has {bias.Length} elements instead of {n}.", nameof(bias));
 
@@ -30,10 +28,12 @@ internal sealed unsafe class PackedWeights
         Panels = (n + columns - 1) / columns;
         long padded = (long)Panels * columns;
         _panels = (float*)memory.Take(padded * (k + (bias.IsEmpty ? 0 : 1)) * sizeof(float));
-        fixed (float* source = weight)
+        using AlignedMemory rows = new((long)columns * k * sizeof(float));
+        for (int p = 0; p < Panels; p++)
         {
-            for (int p = 0; p < Panels; p++)
-                PackPanel(source + ((long)p * columns * k), k, Math.Min(columns, n - (p * columns)), k, Panel(p));
+            int count = Math.Min(columns, n - (p * columns));
+            readRows(p * columns, new Span<float>(rows.Pointer, count * k));
+            PackPanel((float*)rows.Pointer, k, count, k, Panel(p));
         }
 
         if (!bias.IsEmpty)
@@ -44,6 +44,11 @@ internal sealed unsafe class PackedWeights
             target[n..].Clear();
         }
     }
+
+    /// <summary>Reads rows of a matrix.</summary>
+    /// <param name="firstRow">The first row.</param>
+    /// <param name="rows">Receives as many whole rows as fit.</param>
+    public delegate void RowReader(int firstRow, Span<float> rows);
 
     /// <summary>Output features.</summary>
     public int N { get; }

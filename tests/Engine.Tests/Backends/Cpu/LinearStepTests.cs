@@ -19,7 +19,7 @@ public sealed unsafe class LinearStepTests
         Random random = new(m + n + k);
         (float[] weight, float[] bias) = Parameters(random, n, k);
         using MemoryPool memory = new();
-        PackedWeights packed = new(memory, weight, n, k, bias);
+        PackedWeights packed = Packing.Pack(memory, weight, n, k, bias);
         using GuardedMatrix x = GuardedMatrix.Random(random, m, k, rowTiles: true);
         using GuardedMatrix added = GuardedMatrix.Random(random, m, n, stride: n + 5);
         using GuardedMatrix y = new(m, n, rowTiles, stride: n + 2);
@@ -65,7 +65,7 @@ public sealed unsafe class LinearStepTests
         Random random = new(1);
         (float[] weight, float[] bias) = Parameters(random, N, K);
         using MemoryPool memory = new();
-        PackedWeights packed = new(memory, weight, N, K, bias);
+        PackedWeights packed = Packing.Pack(memory, weight, N, K, bias);
         using GuardedMatrix x = GuardedMatrix.Random(random, M, K, rowTiles: true);
         using GuardedMatrix apart = GuardedMatrix.Random(new Random(2), M, N);
         using GuardedMatrix together = GuardedMatrix.Random(new Random(2), M, N);
@@ -81,8 +81,8 @@ public sealed unsafe class LinearStepTests
         Random random = new(3);
         (float[] weight, _) = Parameters(random, 40, 20);
         using MemoryPool memory = new();
-        PackedWeights without = new(memory, weight, 40, 20, default);
-        PackedWeights zero = new(memory, weight, 40, 20, new float[40]);
+        PackedWeights without = Packing.Pack(memory, weight, 40, 20, default);
+        PackedWeights zero = Packing.Pack(memory, weight, 40, 20, new float[40]);
         using GuardedMatrix x = GuardedMatrix.Random(random, 5, 20, rowTiles: true);
         using GuardedMatrix y = new(5, 40);
         using GuardedMatrix expected = new(5, 40);
@@ -97,7 +97,7 @@ public sealed unsafe class LinearStepTests
         Random random = new(4);
         (float[] weight, float[] bias) = Parameters(random, N, K);
         using MemoryPool memory = new();
-        PackedWeights packed = new(memory, weight, N, K, bias);
+        PackedWeights packed = Packing.Pack(memory, weight, N, K, bias);
         using GuardedMatrix row = GuardedMatrix.Random(random, 1, K);
         float[]? expected = null;
         foreach (int m in new[] { 1, 12, 63, 500 })

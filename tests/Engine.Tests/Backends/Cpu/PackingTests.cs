@@ -11,7 +11,7 @@ public sealed unsafe class PackingTests
         float[] weight = [.. Enumerable.Range(0, n * k).Select(_ => random.NextSingle())];
         float[] bias = [.. Enumerable.Range(0, n).Select(_ => random.NextSingle())];
         using MemoryPool memory = new();
-        PackedWeights packed = new(memory, weight, n, k, bias);
+        PackedWeights packed = Packing.Pack(memory, weight, n, k, bias);
         for (int column = 0; column < packed.Panels * SimdTier.PanelColumns; column++)
         {
             float* panel = packed.Panel(column / SimdTier.PanelColumns);
@@ -25,9 +25,8 @@ public sealed unsafe class PackingTests
     public void Weights_that_do_not_fit_their_dimensions_are_refused()
     {
         using MemoryPool memory = new();
-        Assert.That(() => new PackedWeights(memory, new float[11], 3, 4, default), Throws.ArgumentException.With.Message.Contains("3 × 4"));
-        Assert.That(() => new PackedWeights(memory, new float[12], 3, 4, new float[4]), Throws.ArgumentException.With.Message.Contains("bias"));
-        Assert.That(() => new PackedWeights(memory, [], 0, 4, default), Throws.InstanceOf<ArgumentOutOfRangeException>());
+        Assert.That(() => Packing.Pack(memory, new float[12], 3, 4, new float[4]), Throws.ArgumentException.With.Message.Contains("bias"));
+        Assert.That(() => Packing.Pack(memory, [], 0, 4, default), Throws.InstanceOf<ArgumentOutOfRangeException>());
     }
 
     [Test]

@@ -79,7 +79,7 @@ public sealed unsafe class WorkerTeamTests
     public void Runs_allocate_nothing()
     {
         using MemoryPool memory = new();
-        PackedWeights weights = new(memory, new float[64 * 32], 64, 32, default);
+        PackedWeights weights = Packing.Pack(memory, new float[64 * 32], 64, 32, default);
         using GuardedMatrix x = GuardedMatrix.Random(new Random(1), 30, 32, rowTiles: true);
         using GuardedMatrix y = new(30, 64);
         CpuStep[] steps =
