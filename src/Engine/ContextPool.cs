@@ -7,7 +7,7 @@ namespace KernelAD;
 internal sealed class CallMemory(IRunContext context) : IDisposable
 {
     /// <summary>The plan's memory.</summary>
-    public IRunContext Context { get; } = memory;
+    public IRunContext Context { get; } = context;
 
     /// <summary>The preprocessor's.</summary>
     public PreprocessingScratch Scratch { get; } = new();
@@ -62,7 +62,7 @@ internal sealed class ContextPool : IDisposable
     {
         lock (_lock)
         {
-            _idle[_idleCount++] = context;
+            _idle[_idleCount++] = memory;
         }
 
         _free.Release();

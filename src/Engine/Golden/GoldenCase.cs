@@ -181,7 +181,7 @@ public sealed class GoldenCase
     private static long[] ReadIntegers(SafetensorsFile io, string name)
     {
         long[] values = new long[io.Entries[name].Shape.Count];
-        io.Read(name, System.Runtime.InteropServices.MemoryMarshal.AsBytes<long>(values));
+        io.Read(name, System.Runtime.InteropServices.MemoryMarshal.AsBytes(values.AsSpan()));
         return values;
     }
 

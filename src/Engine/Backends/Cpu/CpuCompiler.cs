@@ -221,26 +221,23 @@ internal sealed class CpuCompiler
         int rows = checked((int)y.Rows), n = y[-1], k = node.Inputs[1].Shape[1];
         Value x = InTiles(node.Inputs[0]), result = NewValue(node);
         Value? residual = op.HasResidual ? Dense(node.Inputs[^1]) : null;
-        Value? bias = op.HasBias ? Dense(node.Inputs[2]) : null;
-        EmitGemm(node, result, x, node.Inputs[1], bias, residual, op.Activation, rows, n, k);
+        EmitGemm(node, result, x, node.Inputs[1], op.HasBias ? node.Inputs[2] : null, residual, op.Activation, rows, n, k);
     }
 
     private void EmitGemm(
-        Node node, Value result, Value x, Node weight, Value? bias, Value? residual, Activation activation, int rows, int n, int k)
+        Node node, Value result, Value x, Node weight, Node? bias, Value? residual, Activation activation, int rows, int n, int k)
     {
-        string key = ((Parameter)weight.Operator).Key;
-        PackedWeights packed = _weights.Packed(key, n, k);
+        PackedWeights packed = _weights.Packed(((Parameter)weight.Operator).Key, (bias?.Operator as Parameter)?.Key, n, k);
         bool sliced = _inRegion;
         Step(
             node,
-            key.EndsWith(".weight", StringComparison.Ordinal) ? key[..^".weight".Length] : key,
+            ParameterName(weight),
             "Linear" + (activation == Activation.None ? "" : $"+{activation}") + (residual is null ? "" : "+Residual"),
-            reads: [x, bias, residual],
+            reads: [x, residual],
             writes: result,
             extraBytes: 4L * n * k,
             () => new LinearStep(
-                Ref(result, sliced), result.Tiled, Ref(x, sliced), packed, bias is null ? null : Ref(bias, sliced), activation,
-                residual is null ? null : Ref(residual, sliced), rows));
+                rows, packed, Ref(x, sliced), Ref(result, sliced), result.Tiled, activation, residual is null ? null : Ref(residual, sliced)));
     }
 
     private void EmitPatchEmbedding(Node node, PatchEmbedding op)
@@ -250,7 +247,7 @@ internal sealed class CpuCompiler
         Value source = Dense(node.Inputs[0]), tiles = NewTiles(rows, k);
         Step(node, "patches", "PatchRows", [source], tiles, 0, () => new PatchRowsStep(
             Ref(tiles, false), Ref(source, false), op.Order, image[0], image[1], image[2], image[3], op.Patch), flops: 0);
-        EmitGemm(node, NewValue(node), tiles, node.Inputs[1], Dense(node.Inputs[2]), null, Activation.None, rows, n, k);
+        EmitGemm(node, NewValue(node), tiles, node.Inputs[1], node.Inputs[2], null, Activation.None, rows, n, k);
     }
 
     private void EmitLayerNorm(Node node, LayerNorm op)
@@ -469,7 +466,7 @@ internal sealed class CpuCompiler
             tiles = NewTiles(rows, columns);
             bool sliced = _inRegion;
             Value target = tiles;
-            Step(node, Name(node), "PackRows", [source], target, 0, () => new PackRowsStep(Ref(target, sliced), Ref(source, sliced), rows, columns), flops: 0);
+            Step(node, Name(node), "PackRows", [source], target, 0, () => new PackRowsStep(rows, columns, Ref(source, sliced), Ref(target, sliced)), flops: 0);
             _packed.Add(node, tiles);
         }
 

@@ -26,7 +26,6 @@ internal sealed class CpuPlan
         Input = input;
         InputShape = inputShape;
         Results = results;
-        ScratchBytes = before.Concat(region).Concat(after).Select(s => s.ScratchBytes).DefaultIfEmpty().Max();
     }
 
     /// <summary>Steps ahead of the sliced region, or all of them.</summary>
@@ -47,9 +46,6 @@ internal sealed class CpuPlan
     /// <summary>Activation memory of one context.</summary>
     public long ArenaBytes { get; }
 
-    /// <summary>Scratch memory of one thread.</summary>
-    public int ScratchBytes { get; }
-
     /// <summary>Where the network's input goes.</summary>
     public BufferRef Input { get; }
 
@@ -66,16 +62,19 @@ internal sealed class CpuPlan
     /// <param name="cancellation">Checked between slices.</param>
     public unsafe void Run(byte* arena, int threads, Span<long> ticks, CancellationToken cancellation)
     {
+        cancellation.ThrowIfCancellationRequested();
         ticks.Clear();
-        WorkerTeam.Shared.RunAll(Before, new RunContext(arena, 0), threads, ScratchBytes, Part(ticks, 0, Before.Length));
-        for (int slice = 0; slice < Slices; slice++)
+        fixed (long* all = ticks)
         {
-            cancellation.ThrowIfCancellationRequested();
-            WorkerTeam.Shared.RunAll(Region, new RunContext(arena, slice), threads, ScratchBytes, Part(ticks, Before.Length, Region.Length));
+            WorkerTeam team = WorkerTeam.Shared;
+            team.RunAll(Before, new RunContext(arena, 0), threads, ticks: all);
+            for (int slice = 0; slice < Slices; slice++)
+            {
+                cancellation.ThrowIfCancellationRequested();
+                team.RunAll(Region, new RunContext(arena, slice), threads, ticks: all == null ? null : all + Before.Length);
+            }
+
+            team.RunAll(After, new RunContext(arena, 0), threads, ticks: all == null ? null : all + Before.Length + Region.Length);
         }
-
-        WorkerTeam.Shared.RunAll(After, new RunContext(arena, 0), threads, ScratchBytes, Part(ticks, Before.Length + Region.Length, After.Length));
     }
-
-    private static Span<long> Part(Span<long> ticks, int start, int length) => ticks.IsEmpty ? ticks : ticks.Slice(start, length);
 }

@@ -78,25 +78,27 @@ internal sealed unsafe class CpuWeights
         _file.Dispose();
     }
 
-    /// <summary>A linear layer's weight matrix (n, k), packed.</summary>
-    public PackedWeights Packed(string key, int n, int k)
+    /// <summary>A linear layer's weight matrix (n, k) and its bias (n) if it has one, packed.</summary>
+    public PackedWeights Packed(string weightKey, string? biasKey, int n, int k)
     {
         lock (_lock)
         {
-            if (!_packed.TryGetValue(key, out PackedWeights? packed))
+            if (!_packed.TryGetValue(weightKey, out PackedWeights? packed))
             {
-                float* raw = Read(key, (long)n * k);
+                float* weight = Read(weightKey, (long)n * k), bias = null;
                 try
                 {
-                    packed = new PackedWeights(raw, n, k);
+                    bias = biasKey is null ? null : Read(biasKey, n);
+                    packed = new PackedWeights(new ReadOnlySpan<float>(weight, n * k), n, k, new ReadOnlySpan<float>(bias, bias is null ? 0 : n));
                 }
                 finally
                 {
-                    NativeMemory.AlignedFree(raw);
+                    NativeMemory.AlignedFree(weight);
+                    NativeMemory.AlignedFree(bias);
                 }
 
                 Bytes += packed.Bytes;
-                _packed.Add(key, packed);
+                _packed.Add(weightKey, packed);
             }
 
             return packed;

@@ -1,0 +1,152 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using KernelAD.Graph;
+
+namespace KernelAD.Backends.Cpu;
+
+/// <summary>
+/// Y = residual + activation(X·Wᵀ + bias): X [M, K] in <see cref="RowTiles"/>, W packed, bias and residual optional, residual [M, N] row-major and
+/// possibly the same memory as Y, Y [M, N] row-major or in row tiles.
+/// </summary>
+internal sealed unsafe class LinearStep : CpuStep
+{
+    // What a part reads again and again has to stay in the second-level cache: a block of X rows, and beside it one panel of W.
+    private const long RowBlockBytes = 512 * 1024;
+
+    // Multiply-adds of a part, about: long enough for handing it out to cost nothing, short enough for an even load.
+    private const long PartWork = 12_000_000;
+    private const int FewestParts = 12;
+
+    private readonly PackedWeights _weights;
+    private readonly BufferRef _x;
+    private readonly BufferRef _y;
+    private readonly BufferRef? _residual;
+    private readonly bool _yRowTiles;
+    private readonly Activation _activation;
+    private readonly int _tiles;
+    private readonly int _rowBlocks;
+    private readonly int _panelGroups;
+    private readonly bool _rowsOuter;
+
+    /// <summary>Creates the step.</summary>
+    /// <param name="m">Rows.</param>
+    /// <param name="weights">W and bias.</param>
+    /// <param name="x">[M, K] in row tiles.</param>
+    /// <param name="y">[M, N]; of a buffer in row tiles the row stride is not used.</param>
+    /// <param name="yRowTiles">Whether Y is written in row tiles.</param>
+    /// <param name="activation">What is applied to X·Wᵀ + bias.</param>
+    /// <param name="residual">[M, N] row-major, added last.</param>
+    public LinearStep(
+        int m, PackedWeights weights, BufferRef x, BufferRef y, bool yRowTiles = false, Activation activation = Activation.None, BufferRef? residual = null)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(m);
+        M = m;
+        _weights = weights;
+        _x = x;
+        _y = y;
+        _yRowTiles = yRowTiles;
+        _activation = activation;
+        _residual = residual;
+
+        _tiles = (m + SimdTier.TileRows - 1) / SimdTier.TileRows;
+        long tileBytes = RowTiles.Size(1, weights.K) * sizeof(float);
+        int blockTiles = (int)Math.Clamp(RowBlockBytes / tileBytes, 1, _tiles);
+        _rowBlocks = (_tiles + blockTiles - 1) / blockTiles;
+        long panelWork = (long)blockTiles * SimdTier.TileRows * SimdTier.PanelColumns * weights.K;
+        long groupPanels = Math.Max(1, Math.Min(PartWork / panelWork, (long)weights.Panels * _rowBlocks / FewestParts));
+        _panelGroups = (int)((weights.Panels + groupPanels - 1) / groupPanels);
+
+        // Of X and W the larger is read from memory once, the smaller again and again.
+        _rowsOuter = m > weights.N;
+    }
+
+    /// <summary>Rows.</summary>
+    public int M { get; }
+
+    /// <summary>Output features.</summary>
+    public int N => _weights.N;
+
+    /// <summary>Input features.</summary>
+    public int K => _weights.K;
+
+    /// <inheritdoc/>
+    public override int Parts => _rowBlocks * _panelGroups;
+
+    /// <inheritdoc/>
+    public override int ScratchBytes => SimdTier.TileRows * SimdTier.PanelColumns * sizeof(float);
+
+    /// <inheritdoc/>
+    public override void Run(in RunContext run, int part, byte* scratch)
+    {
+        if (Vector512.IsHardwareAccelerated)
+            Run<Simd512, Vector512<float>>(run, part, (float*)scratch);
+        else if (Vector256.IsHardwareAccelerated)
+            Run<Simd256, Vector256<float>>(run, part, (float*)scratch);
+        else
+            Run<Simd128, Vector128<float>>(run, part, (float*)scratch);
+    }
+
+    private void Run<TSimd, TVector>(in RunContext run, int part, float* product)
+        where TSimd : ISimd<TVector>
+        where TVector : struct
+    {
+        (int rowBlock, int panelGroup) = _rowsOuter ? (part / _panelGroups, part % _panelGroups) : (part % _rowBlocks, part / _rowBlocks);
+        (int firstTile, int endTile) = Split.Range(_tiles, _rowBlocks, rowBlock);
+        (int firstPanel, int endPanel) = Split.Range(_weights.Panels, _panelGroups, panelGroup);
+        float* x = _x.Resolve(run);
+        float* y = _y.Resolve(run);
+        float* residual = _residual?.Resolve(run);
+        long tileFloats = RowTiles.Size(1, K);
+        for (int panel = firstPanel; panel < endPanel; panel++)
+        {
+            for (int tile = firstTile; tile < endTile; tile++)
+            {
+                int row = tile * SimdTier.TileRows;
+                int rows = Math.Min(SimdTier.TileRows, M - row);
+                Gemm.MultiplyTile<TSimd, TVector>(
+                    rows, x + (tile * tileFloats), _weights.Panel(panel), K, product, SimdTier.PanelColumns, TSimd.Lanes, accumulate: false);
+                Finish<TSimd, TVector>(product, row, rows, panel * SimdTier.PanelColumns, y, residual);
+            }
+        }
+    }
+
+    /// <summary>Adds bias and residual to one tile of the product, applies the activation, and stores what lies within Y.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void Finish<TSimd, TVector>(float* product, int row, int rows, int column, float* y, float* residual)
+        where TSimd : ISimd<TVector>
+        where TVector : struct
+    {
+        Activation activation = _activation;
+        int endColumn = Math.Min(column + SimdTier.PanelColumns, N);
+        for (; column < endColumn; column += TSimd.Lanes, product += TSimd.Lanes)
+        {
+            TVector bias = _weights.Bias != null ? TSimd.Load(_weights.Bias + column) : TSimd.Zero;
+            int count = Math.Min(TSimd.Lanes, N - column);
+            float* source = product;
+            float* added = residual + (residual != null ? (row * _residual.GetValueOrDefault().RowStride) + column : 0);
+            float* target = y + (_yRowTiles ? RowTiles.Index(row, column, N) : (row * _y.RowStride) + column);
+            long targetStride = _yRowTiles ? RowTiles.BlockColumns : _y.RowStride;
+            for (int r = 0; r < rows; r++)
+            {
+                TVector value = TSimd.Add(TSimd.Load(source), bias);
+                if (activation == Activation.Gelu)
+                    value = VectorMath.Gelu<TSimd, TVector>(value);
+                else if (activation == Activation.Relu)
+                    value = TSimd.Max(TSimd.Zero, value);
+
+                if (residual != null)
+                {
+                    value = TSimd.Add(value, count == TSimd.Lanes ? TSimd.Load(added) : TSimd.LoadFirst(added, count));
+                    added += _residual.GetValueOrDefault().RowStride;
+                }
+
+                if (count == TSimd.Lanes)
+                    TSimd.Store(value, target);
+                else
+                    TSimd.StoreFirst(value, target, count);
+                source += SimdTier.PanelColumns;
+                target += targetStride;
+            }
+        }
+    }
+}

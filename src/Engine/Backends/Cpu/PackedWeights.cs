@@ -1,0 +1,103 @@
+namespace KernelAD.Backends.Cpu;
+
+/// <summary>
+/// The weight of a linear layer, [N, K] row-major as PyTorch has it, repacked once for <see cref="Gemm"/> into panels
+/// [⌈N / PanelColumns⌉][K][PanelColumns] with columns beyond N zero, and its bias if it has one, padded likewise. Immutable, shared by all plans.
+/// </summary>
+internal sealed unsafe class PackedWeights : IDisposable
+{
+    private readonly AlignedMemory _memory;
+
+    /// <summary>Packs a weight.</summary>
+    /// <param name="weight">[N, K] row-major.</param>
+    /// <param name="n">Output features.</param>
+    /// <param name="k">Input features.</param>
+    /// <param name="bias">N values, or empty for a layer without bias.</param>
+    /// <exception cref="ArgumentException">The lengths do not fit the dimensions.</exception>
+    public PackedWeights(ReadOnlySpan<float> weight, int n, int k, ReadOnlySpan<float> bias)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(n);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(k);
+        if (weight.Length != (long)n * k)
+            throw new ArgumentException($"The weight has {weight.Length} elements instead of {n} × {k}.", nameof(weight));
+        if (bias.Length != 0 && bias.Length != n)
+            throw new ArgumentException($"The bias has {bias.Length} elements instead of {n}.", nameof(bias));
+
+        N = n;
+        K = k;
+        int columns = SimdTier.PanelColumns;
+        Panels = (n + columns - 1) / columns;
+        long padded = (long)Panels * columns;
+        _memory = new AlignedMemory(padded * (k + (bias.IsEmpty ? 0 : 1)) * sizeof(float));
+        fixed (float* source = weight)
+        {
+            for (int p = 0; p < Panels; p++)
+                PackPanel(source + ((long)p * columns * k), k, Math.Min(columns, n - (p * columns)), k, Panel(p));
+        }
+
+        if (!bias.IsEmpty)
+        {
+            Bias = (float*)_memory.Pointer + (padded * k);
+            Span<float> target = new(Bias, (int)padded);
+            bias.CopyTo(target);
+            target[n..].Clear();
+        }
+    }
+
+    /// <summary>Output features.</summary>
+    public int N { get; }
+
+    /// <summary>Input features.</summary>
+    public int K { get; }
+
+    /// <summary>Number of panels.</summary>
+    public int Panels { get; }
+
+    /// <summary>Bias, zero-padded to whole panels; null if there is none.</summary>
+    public float* Bias { get; }
+
+    /// <summary>Bytes of native memory held.</summary>
+    public long Bytes => _memory.Length;
+
+    /// <summary>Address of a panel, [K][PanelColumns].</summary>
+    public float* Panel(int index) => (float*)_memory.Pointer + ((long)index * K * SimdTier.PanelColumns);
+
+    /// <inheritdoc/>
+    public void Dispose() => _memory.Dispose();
+
+    /// <summary>
+    /// Transposes <paramref name="count"/> rows (at most PanelColumns) of <paramref name="k"/> floats into a panel [k][PanelColumns]; the columns
+    /// that have no row become 0.
+    /// </summary>
+    public static void PackPanel(float* source, long rowStride, int count, int k, float* panel)
+    {
+        int columns = SimdTier.PanelColumns;
+        if (count < columns)
+            new Span<float>(panel, k * columns).Clear();
+
+        // Sixteen values of k at a time: a cache line of each row, and a part of the panel that stays in the first-level cache.
+        for (int begin = 0; begin < k; begin += RowTiles.BlockColumns)
+        {
+            int end = Math.Min(begin + RowTiles.BlockColumns, k);
+            int row = 0;
+            for (; row + 4 <= count; row += 4)
+            {
+                float* from = source + (row * rowStride);
+                int i = begin;
+                for (; i + 4 <= end; i += 4)
+                    Transpose.Block4x4(from + i, rowStride, panel + ((long)i * columns) + row, columns);
+                for (; i < end; i++)
+                {
+                    for (int r = 0; r < 4; r++)
+                        panel[((long)i * columns) + row + r] = from[(r * rowStride) + i];
+                }
+            }
+
+            for (; row < count; row++)
+            {
+                for (int i = begin; i < end; i++)
+                    panel[((long)i * columns) + row] = source[(row * rowStride) + i];
+            }
+        }
+    }
+}
