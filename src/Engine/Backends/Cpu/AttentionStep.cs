@@ -1,0 +1,302 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace KernelAD.Backends.Cpu;
+
+/// <summary>Extents of a multi-head attention.</summary>
+/// <param name="Batch">Independent sequences.</param>
+/// <param name="Queries">Query tokens of a sequence.</param>
+/// <param name="Keys">Key and value tokens of a sequence.</param>
+/// <param name="Heads">Heads.</param>
+/// <param name="KeyWidth">Width of a head of q and k.</param>
+/// <param name="ValueWidth">Width of a head of v and of the output.</param>
+internal readonly record struct AttentionShape(int Batch, int Queries, int Keys, int Heads, int KeyWidth, int ValueWidth);
+
+/// <summary>
+/// Multi-head attention, softmax(scale · q·kᵀ)·v per sequence and head. q is [Batch · Queries, Heads · KeyWidth], k [Batch · Keys, Heads · KeyWidth],
+/// v [Batch · Keys, Heads · ValueWidth], each row-major with a row stride of its own (columns of one fused matrix, for instance); the output
+/// [Batch · Queries, Heads · ValueWidth] is row-major or in <see cref="RowTiles"/>.
+/// </summary>
+/// <remarks>
+/// Keys are taken in blocks of bounded size with the online softmax of Milakov and Gimelshein (2018): per query row the running maximum m and
+/// the running sum l of exp(s − m), and an output that is rescaled when m grows. The scores of a tile of query rows lie in row tiles, where they
+/// are the left operand of P·V. Logits are kept in units of log₂ e, so that the exponential is a power of two.
+/// </remarks>
+internal sealed unsafe class AttentionStep : CpuStep
+{
+    // Bounds on what a part holds in scratch memory, whatever the number of tokens.
+    private const int MostKeys = 512;
+    private const int MostQueries = 384;
+
+    // Smaller parts than four tiles would spend their time on packing k and v.
+    private const int FewestParts = 12;
+    private const int FewestTiles = 4;
+
+    private readonly AttentionShape _shape;
+    private readonly float _scale;
+    private readonly BufferRef _q;
+    private readonly BufferRef _k;
+    private readonly BufferRef _v;
+    private readonly BufferRef _y;
+    private readonly bool _yRowTiles;
+    private readonly int _tiles;
+    private readonly int _querySplits;
+    private readonly int _keyBlocks;
+
+    // Offsets into the scratch memory, in floats; lengths are multiples of a cache line.
+    private readonly int _kOffset;
+    private readonly int _vOffset;
+    private readonly int _scoresOffset;
+    private readonly int _outputOffset;
+    private readonly int _maximumOffset;
+    private readonly int _sumOffset;
+    private readonly int _outputStride;
+
+    /// <summary>Creates the step.</summary>
+    /// <param name="shape">Extents.</param>
+    /// <param name="scale">Factor of the logits, 1/√KeyWidth as a rule.</param>
+    /// <param name="q">Queries.</param>
+    /// <param name="k">Keys.</param>
+    /// <param name="v">Values.</param>
+    /// <param name="y">Output; in row tiles its row stride is not used.</param>
+    /// <param name="yRowTiles">Whether the output is written in row tiles.</param>
+    public AttentionStep(AttentionShape shape, float scale, BufferRef q, BufferRef k, BufferRef v, BufferRef y, bool yRowTiles = false)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(shape.Batch);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(shape.Queries);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(shape.Keys);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(shape.Heads);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(shape.KeyWidth);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(shape.ValueWidth);
+        _shape = shape;
+        _scale = scale;
+        _q = q;
+        _k = k;
+        _v = v;
+        _y = y;
+        _yRowTiles = yRowTiles;
+
+        _tiles = CeilingDivide(shape.Queries, SimdTier.TileRows);
+        int splits = Math.Min(CeilingDivide(FewestParts, shape.Batch * shape.Heads), _tiles / FewestTiles);
+        _querySplits = Math.Max(CeilingDivide(_tiles, MostQueries / SimdTier.TileRows), splits);
+        _keyBlocks = CeilingDivide(shape.Keys, MostKeys);
+
+        int columns = SimdTier.PanelColumns;
+        int rows = CeilingDivide(_tiles, _querySplits) * SimdTier.TileRows;
+        int keys = CeilingDivide(CeilingDivide(shape.Keys, _keyBlocks), RowTiles.BlockColumns * 2) * RowTiles.BlockColumns * 2;
+        _outputStride = CeilingDivide(shape.ValueWidth, columns) * columns;
+        _kOffset = (int)RowTiles.Size(rows, shape.KeyWidth);
+        _vOffset = _kOffset + (keys * shape.KeyWidth);
+        _scoresOffset = _vOffset + (keys * _outputStride);
+        _outputOffset = _scoresOffset + (SimdTier.TileRows * keys);
+        _maximumOffset = _outputOffset + (rows * _outputStride) + columns;
+        _sumOffset = _maximumOffset + rows;
+        ScratchBytes = (_sumOffset + rows) * sizeof(float);
+    }
+
+    /// <inheritdoc/>
+    public override int Parts => _shape.Batch * _shape.Heads * _querySplits;
+
+    /// <inheritdoc/>
+    public override int ScratchBytes { get; }
+
+    /// <inheritdoc/>
+    public override void Run(in RunContext run, int part, byte* scratch)
+    {
+        if (Vector512.IsHardwareAccelerated)
+            Run<Simd512, Vector512<float>>(run, part, (float*)scratch);
+        else if (Vector256.IsHardwareAccelerated)
+            Run<Simd256, Vector256<float>>(run, part, (float*)scratch);
+        else
+            Run<Simd128, Vector128<float>>(run, part, (float*)scratch);
+    }
+
+    private void Run<TSimd, TVector>(in RunContext run, int part, float* scratch)
+        where TSimd : ISimd<TVector>
+        where TVector : struct
+    {
+        (int sequence, int rest) = Math.DivRem(part, _shape.Heads * _querySplits);
+        (int head, int split) = Math.DivRem(rest, _querySplits);
+        (int firstTile, int endTile) = Split.Range(_tiles, _querySplits, split);
+        int firstRow = firstTile * SimdTier.TileRows;
+        int rows = Math.Min(endTile * SimdTier.TileRows, _shape.Queries) - firstRow;
+        long queryRow = ((long)sequence * _shape.Queries) + firstRow;
+        long keyRow = (long)sequence * _shape.Keys;
+        float* q = _q.Resolve(run) + (queryRow * _q.RowStride) + (head * _shape.KeyWidth);
+        float* k = _k.Resolve(run) + (keyRow * _k.RowStride) + (head * _shape.KeyWidth);
+        float* v = _v.Resolve(run) + (keyRow * _v.RowStride) + (head * _shape.ValueWidth);
+
+        PackQueries<TSimd, TVector>(q, rows, scratch);
+        for (int block = 0; block < _keyBlocks; block++)
+        {
+            (int firstKey, int endKey) = Split.Range(_shape.Keys, _keyBlocks, block);
+            int keys = endKey - firstKey;
+            PackKeys(k + (firstKey * _k.RowStride), keys, scratch + _kOffset);
+            PackValues<TSimd, TVector>(v + (firstKey * _v.RowStride), keys, scratch + _vOffset);
+            for (int row = 0; row < rows; row += SimdTier.TileRows)
+                AttendTile<TSimd, TVector>(row, Math.Min(SimdTier.TileRows, rows - row), keys, firstBlock: block == 0, scratch);
+        }
+
+        for (int row = 0; row < rows; row++)
+            StoreRow<TSimd, TVector>(row, queryRow + row, head * _shape.ValueWidth, _y.Resolve(run), scratch);
+    }
+
+    private void PackQueries<TSimd, TVector>(float* q, int rows, float* packed)
+        where TSimd : ISimd<TVector>
+        where TVector : struct
+    {
+        TVector scale = TSimd.Broadcast(_scale * 1.44269504f);
+        for (int row = 0; row < rows; row++, q += _q.RowStride)
+        {
+            for (int column = 0; column < _shape.KeyWidth; column += TSimd.Lanes)
+            {
+                TVector value = TSimd.LoadFirst(q + column, Math.Min(TSimd.Lanes, _shape.KeyWidth - column));
+                TSimd.Store(TSimd.Multiply(value, scale), packed + RowTiles.Index(row, column, _shape.KeyWidth));
+            }
+        }
+    }
+
+    private void PackKeys(float* k, int keys, float* panels)
+    {
+        for (int key = 0; key < keys; key += SimdTier.PanelColumns, panels += _shape.KeyWidth * SimdTier.PanelColumns)
+            PackedWeights.PackPanel(k + (key * _k.RowStride), _k.RowStride, Math.Min(SimdTier.PanelColumns, keys - key), _shape.KeyWidth, panels);
+    }
+
+    // V has the layout of a panel already but for its row stride; copying it costs little and spares the kernel a page per key.
+    private void PackValues<TSimd, TVector>(float* v, int keys, float* panels)
+        where TSimd : ISimd<TVector>
+        where TVector : struct
+    {
+        for (int column = 0; column < _outputStride; column += TSimd.Lanes)
+        {
+            int count = Math.Clamp(_shape.ValueWidth - column, 0, TSimd.Lanes);
+            float* source = v + column;
+            float* target = panels + ((long)(column / SimdTier.PanelColumns) * keys * SimdTier.PanelColumns) + (column % SimdTier.PanelColumns);
+            for (int key = 0; key < keys; key++, source += _v.RowStride, target += SimdTier.PanelColumns)
+                TSimd.Store(TSimd.LoadFirst(source, count), target);
+        }
+    }
+
+    /// <summary>Lets one tile of query rows attend to one block of keys.</summary>
+    private void AttendTile<TSimd, TVector>(int row, int rows, int keys, bool firstBlock, float* scratch)
+        where TSimd : ISimd<TVector>
+        where TVector : struct
+    {
+        int columns = SimdTier.PanelColumns;
+        float* q = scratch + RowTiles.Size(row, _shape.KeyWidth);
+        float* scores = scratch + _scoresOffset;
+        float* output = scratch + _outputOffset + (row * _outputStride);
+        nint vectorStride = TSimd.Lanes < RowTiles.BlockColumns ? TSimd.Lanes : SimdTier.TileRows * RowTiles.BlockColumns;
+        for (int key = 0; key < keys; key += columns)
+        {
+            Gemm.MultiplyTile<TSimd, TVector>(
+                rows,
+                q,
+                scratch + _kOffset + (key * _shape.KeyWidth),
+                _shape.KeyWidth,
+                scores + RowTiles.Index(0, key, keys),
+                RowTiles.BlockColumns,
+                vectorStride,
+                accumulate: false);
+        }
+
+        for (int r = 0; r < rows; r++)
+        {
+            float* maximum = scratch + _maximumOffset + row + r;
+            float* sum = scratch + _sumOffset + row + r;
+            float before = firstBlock ? float.NegativeInfinity : *maximum;
+            float blockSum = SoftmaxRow<TSimd, TVector>(scores + (r * RowTiles.BlockColumns), keys, before, out *maximum);
+            if (firstBlock)
+            {
+                *sum = blockSum;
+            }
+            else
+            {
+                float shrink = MathF.Pow(2f, before - *maximum);
+                *sum = (*sum * shrink) + blockSum;
+                Scale<TSimd, TVector>(output + (r * _outputStride), shrink);
+            }
+        }
+
+        for (int column = 0; column < _outputStride; column += columns)
+        {
+            Gemm.MultiplyTile<TSimd, TVector>(
+                rows, scores, scratch + _vOffset + (column * keys), keys, output + column, _outputStride, TSimd.Lanes, accumulate: !firstBlock);
+        }
+    }
+
+    /// <summary>Replaces a row of logits s (in units of log₂ e) by 2^(s − m) with m the maximum of the row and of the blocks before it.</summary>
+    /// <returns>Sum of the new values.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static float SoftmaxRow<TSimd, TVector>(float* row, int keys, float before, out float maximum)
+        where TSimd : ISimd<TVector>
+        where TVector : struct
+    {
+        // Lanes without a key must neither win the maximum nor add to the sum.
+        for (int key = keys; key % TSimd.Lanes != 0; key++)
+            row[RowTiles.Index(0, key, keys)] = float.NegativeInfinity;
+
+        nint blockStride = SimdTier.TileRows * RowTiles.BlockColumns;
+        TVector largest = TSimd.Broadcast(before);
+        float* block = row;
+        for (int key = 0; key < keys; key += RowTiles.BlockColumns, block += blockStride)
+        {
+            for (int lane = 0; lane < RowTiles.BlockColumns && key + lane < keys; lane += TSimd.Lanes)
+                largest = TSimd.Max(largest, TSimd.Load(block + lane));
+        }
+
+        maximum = TSimd.ReduceMax(largest);
+        TVector shift = TSimd.Broadcast(maximum);
+        TVector sum = TSimd.Zero;
+        block = row;
+        for (int key = 0; key < keys; key += RowTiles.BlockColumns, block += blockStride)
+        {
+            for (int lane = 0; lane < RowTiles.BlockColumns && key + lane < keys; lane += TSimd.Lanes)
+            {
+                TVector power = VectorMath.Exp2<TSimd, TVector>(TSimd.Subtract(TSimd.Load(block + lane), shift));
+                TSimd.Store(power, block + lane);
+                sum = TSimd.Add(sum, power);
+            }
+        }
+
+        return TSimd.ReduceAdd(sum);
+    }
+
+    private void Scale<TSimd, TVector>(float* row, float factor)
+        where TSimd : ISimd<TVector>
+        where TVector : struct
+    {
+        TVector factors = TSimd.Broadcast(factor);
+        for (int column = 0; column < _outputStride; column += TSimd.Lanes)
+            TSimd.Store(TSimd.Multiply(TSimd.Load(row + column), factors), row + column);
+    }
+
+    private void StoreRow<TSimd, TVector>(int row, long outputRow, int outputColumn, float* y, float* scratch)
+        where TSimd : ISimd<TVector>
+        where TVector : struct
+    {
+        float* source = scratch + _outputOffset + (row * _outputStride);
+        TVector factor = TSimd.Broadcast(1f / scratch[_sumOffset + row]);
+        int width = _shape.Heads * _shape.ValueWidth;
+        int count;
+        for (int column = 0; column < _shape.ValueWidth; column += count)
+        {
+            // A head need not begin where a block of a row tile does.
+            count = Math.Min(TSimd.Lanes, _shape.ValueWidth - column);
+            float* target;
+            if (_yRowTiles)
+            {
+                count = Math.Min(count, RowTiles.BlockColumns - ((outputColumn + column) % RowTiles.BlockColumns));
+                target = y + RowTiles.Index(outputRow, outputColumn + column, width);
+            }
+            else
+            {
+                target = y + (outputRow * _y.RowStride) + outputColumn + column;
+            }
+
+            TSimd.StoreFirst(TSimd.Multiply(TSimd.Load(source + column), factor), target, count);
+        }
+    }
+
+    private static int CeilingDivide(int value, int divisor) => (value + divisor - 1) / divisor;
+}
