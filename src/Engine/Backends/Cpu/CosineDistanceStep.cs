@@ -5,7 +5,8 @@ namespace KernelAD.Backends.Cpu;
 
 /// <summary>
 /// Cosine distance of the rows of a and b (rows, D): 1 − a·b / (max(‖a‖, 1e-8) · max(‖b‖, 1e-8)), rows floats, dense.
-/// Products are summed per vector lane in float32, lanes and quotient in float64: a distance is off by less than 2e-7.
+/// Features of vision transformers have outliers whose square dwarfs the other products. Lanes therefore collect what each addition rounds off
+/// (Knuth's TwoSum), and lanes and quotient are finished in float64: a distance is off by less than 2e-7.
 /// </summary>
 internal sealed unsafe class CosineDistanceStep : CpuStep
 {
@@ -62,38 +63,33 @@ internal sealed unsafe class CosineDistanceStep : CpuStep
         where TSimd : ISimd<TVector>
         where TVector : struct
     {
-        int lanes = TSimd.Lanes;
-        int rest = _width % lanes;
-        int full = _width - rest;
-        TVector x = TSimd.LoadFirst(a + full, rest);
-        TVector y = TSimd.LoadFirst(b + full, rest);
-        (TVector xy0, TVector xx0, TVector yy0) = (TSimd.Multiply(x, y), TSimd.Multiply(x, x), TSimd.Multiply(y, y));
-        (TVector xy1, TVector xx1, TVector yy1) = (TSimd.Zero, TSimd.Zero, TSimd.Zero);
-        int j = 0;
-        for (; j <= full - (2 * lanes); j += 2 * lanes)
+        (TVector xy, TVector xx, TVector yy) = (TSimd.Zero, TSimd.Zero, TSimd.Zero);
+        (TVector xyLost, TVector xxLost, TVector yyLost) = (TSimd.Zero, TSimd.Zero, TSimd.Zero);
+        for (int j = 0; j < _width; j += TSimd.Lanes)
         {
-            (x, y) = (TSimd.Load(a + j), TSimd.Load(b + j));
-            xy0 = TSimd.MultiplyAdd(x, y, xy0);
-            xx0 = TSimd.MultiplyAdd(x, x, xx0);
-            yy0 = TSimd.MultiplyAdd(y, y, yy0);
-            (x, y) = (TSimd.Load(a + j + lanes), TSimd.Load(b + j + lanes));
-            xy1 = TSimd.MultiplyAdd(x, y, xy1);
-            xx1 = TSimd.MultiplyAdd(x, x, xx1);
-            yy1 = TSimd.MultiplyAdd(y, y, yy1);
+            TVector x = SimdTail.Load<TSimd, TVector>(a + j, _width - j);
+            TVector y = SimdTail.Load<TSimd, TVector>(b + j, _width - j);
+            (xy, xyLost) = Accumulate<TSimd, TVector>(xy, xyLost, TSimd.Multiply(x, y));
+            (xx, xxLost) = Accumulate<TSimd, TVector>(xx, xxLost, TSimd.Multiply(x, x));
+            (yy, yyLost) = Accumulate<TSimd, TVector>(yy, yyLost, TSimd.Multiply(y, y));
         }
 
-        if (j < full)
-        {
-            (x, y) = (TSimd.Load(a + j), TSimd.Load(b + j));
-            xy1 = TSimd.MultiplyAdd(x, y, xy1);
-            xx1 = TSimd.MultiplyAdd(x, x, xx1);
-            yy1 = TSimd.MultiplyAdd(y, y, yy1);
-        }
-
-        double dot = Sum<TSimd, TVector>(xy0, sums) + Sum<TSimd, TVector>(xy1, sums);
-        double leftNorm = Math.Sqrt(Sum<TSimd, TVector>(xx0, sums) + Sum<TSimd, TVector>(xx1, sums));
-        double rightNorm = Math.Sqrt(Sum<TSimd, TVector>(yy0, sums) + Sum<TSimd, TVector>(yy1, sums));
+        double dot = Sum<TSimd, TVector>(xy, sums) + Sum<TSimd, TVector>(xyLost, sums);
+        double leftNorm = Math.Sqrt(Sum<TSimd, TVector>(xx, sums) + Sum<TSimd, TVector>(xxLost, sums));
+        double rightNorm = Math.Sqrt(Sum<TSimd, TVector>(yy, sums) + Sum<TSimd, TVector>(yyLost, sums));
         return (float)(1 - (dot / (Math.Max(leftNorm, SmallestNorm) * Math.Max(rightNorm, SmallestNorm))));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static (TVector Sum, TVector Lost) Accumulate<TSimd, TVector>(TVector sum, TVector lost, TVector value)
+        where TSimd : ISimd<TVector>
+        where TVector : struct
+    {
+        TVector total = TSimd.Add(sum, value);
+        TVector added = TSimd.Subtract(total, sum);
+        TVector lostOfSum = TSimd.Subtract(sum, TSimd.Subtract(total, added));
+        TVector lostOfValue = TSimd.Subtract(value, added);
+        return (total, TSimd.Add(lost, TSimd.Add(lostOfSum, lostOfValue)));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
