@@ -68,7 +68,7 @@ internal static class Program
         VerifyCommand.Create(),
         BenchCommand.Create(cancellation),
         ProfileCommand.Create(),
-        ExportCommand.Create(),
+        ExportCommand.Create(cancellation),
         DoctorCommand.Create(),
         DemoCommand.Create(cancellation),
     };
