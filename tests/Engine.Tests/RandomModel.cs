@@ -7,7 +7,7 @@ using KernelAD.Weights;
 namespace KernelAD.Engine.Tests;
 
 /// <summary>Small models with formula weights, written to a temporary file that goes with the test.</summary>
-internal sealed class RandomModel : IDisposable
+public sealed class RandomModel : IDisposable
 {
     private RandomModel(string path)
     {

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 
@@ -19,14 +20,15 @@ internal sealed class ConfigReader
     /// <summary>An integer within bounds.</summary>
     public int Int(string key, int? fallback = null, int min = 1, int max = 65536)
     {
-        int value = Scalar(key, fallback, "an integer", static (JsonValue v, out int x) => v.TryGetValue(out x));
+        int value = Scalar(key, fallback, "an integer", TryInt);
         return value < min || value > max ? throw Error(key, $"is {value}, expected {min} … {max}") : value;
     }
 
     /// <summary>A finite number.</summary>
     public double Number(string key, double? fallback = null)
     {
-        double value = Scalar(key, fallback, "a number", static (JsonValue v, out double x) => v.TryGetValue(out x));
+        double value = Scalar(key, fallback, "a number", static (JsonNode v, out double x) =>
+            double.TryParse(v.ToJsonString(), NumberStyles.Float, CultureInfo.InvariantCulture, out x));
         return double.IsFinite(value) ? value : throw Error(key, "is not finite");
     }
 
@@ -54,12 +56,15 @@ internal sealed class ConfigReader
             return fallback ?? throw Error(key, "is missing");
         }
 
-        if (node is not JsonArray array || array.Any(e => e is not JsonValue v || !v.TryGetValue(out int _)))
+        List<int> values = [];
+        foreach (JsonNode? element in node as JsonArray ?? throw Error(key, $"is {node.ToJsonString()}, expected a list of integers"))
         {
-            throw Error(key, $"is {node.ToJsonString()}, expected a list of integers");
+            values.Add(element is not null && TryInt(element, out int value)
+                ? value
+                : throw Error(key, $"is {node.ToJsonString()}, expected a list of integers"));
         }
 
-        return [.. array.Select(e => e!.GetValue<int>())];
+        return values;
     }
 
     /// <summary>Whether the key is there at all.</summary>
@@ -88,7 +93,11 @@ internal sealed class ConfigReader
         }
     }
 
-    private delegate bool TryRead<T>(JsonValue value, out T result);
+    private delegate bool TryRead<T>(JsonNode value, out T result);
+
+    /// <summary>By its text: a number in a JsonNode may be stored as any CLR type.</summary>
+    private static bool TryInt(JsonNode node, out int value) =>
+        int.TryParse(node.ToJsonString(), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out value);
 
     private T Scalar<T>(string key, T? fallback, string kind, TryRead<T> tryRead)
         where T : struct

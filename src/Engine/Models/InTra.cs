@@ -236,6 +236,8 @@ public sealed class InTra : Model
         Node recon = g.Tap("recon", g.Reshape(
             g.Permute(g.Reshape(rebuilt, batch, m, n, k, k, 3), 0, 5, 1, 3, 2, 4), batch, 3, _config.ImageHeight, _config.ImageWidth));
 
+        // Every pixel belongs to exactly one patch: putting the uncovered patches together again gives the picture itself.
+        g.Tap("reassembled_input", image);
         Node map = _config.Map == "paper" ? PaperMap(g, image, recon) : ThreeScaleMap(g, image, recon, "msgms_map");
         g.Output("anomaly_map", map);
         g.Output("image_score", g.MaxPerImage(map));

@@ -21,7 +21,7 @@ public sealed class GoldenTests
             foreach (string model in ModelRegistry.Names)
             {
                 string folder = Path.Combine(root, model.ToLowerInvariant());
-                foreach (string caseFolder in Directory.Exists(folder) ? Directory.GetDirectories(folder).Order(StringComparer.Ordinal) : [])
+                foreach (string caseFolder in (Directory.Exists(folder) ? Directory.GetDirectories(folder) : []).Order(StringComparer.Ordinal))
                 {
                     string name = Path.GetFileName(caseFolder);
                     // Preprocessing cases have tests of their own; training cases wait for a trainer.

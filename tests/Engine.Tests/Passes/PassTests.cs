@@ -2,7 +2,6 @@ using KernelAD.Backends;
 using KernelAD.Backends.Cpu;
 using KernelAD.Graph;
 using KernelAD.Passes;
-using KernelAD.Tensors;
 using KernelAD.Weights;
 
 namespace KernelAD.Engine.Tests.Passes;

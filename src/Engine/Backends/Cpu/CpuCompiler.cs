@@ -264,9 +264,9 @@ internal sealed class CpuCompiler
         Value q = Get(node.Inputs[0]), k = Get(node.Inputs[1]), v = Get(node.Inputs[2]), y = NewValue(node);
         Shape qs = Local(node.Inputs[0]), vs = Local(node.Inputs[2]);
         bool sliced = _inRegion;
+        AttentionShape shape = new(qs[0], qs[1], vs[1], op.Heads, qs[2] / op.Heads, vs[2] / op.Heads);
         Step(node, Name(node), "Attention", [q, k, v], y, 0, () => new AttentionStep(
-            Ref(y, sliced), y.Tiled, Ref(q, sliced), Ref(k, sliced), Ref(v, sliced),
-            qs[0], qs[1], vs[1], op.Heads, qs[2] / op.Heads, vs[2] / op.Heads, op.Scale));
+            shape, op.Scale, Ref(q, sliced), Ref(k, sliced), Ref(v, sliced), Ref(y, sliced), y.Tiled));
     }
 
     private void EmitBinary(Node node, Binary op)
@@ -364,18 +364,21 @@ internal sealed class CpuCompiler
 
     private void EmitMean(Node node, Mean op)
     {
-        Value x = Dense(node.Inputs[0]), y = NewValue(node);
+        Value y = NewValue(node);
         Shape source = Local(node.Inputs[0]);
         long inner = Inner(source, op.Axis), outer = source.Count / (inner * source[op.Axis]);
+        // To the step a row is what lies behind the reduced dimension, or that dimension itself if it is the last.
+        Value x = Dense(node.Inputs[0]) with { RowStride = inner > 1 ? inner : source[op.Axis] };
+        Value rows = y with { RowStride = inner };
         bool sliced = _inRegion;
         Step(node, Name(node), "Mean", [x], y, 0, () => new ReduceStep(
-            Ref(y, sliced), Ref(x, sliced), Reduction.Mean, outer, source[op.Axis], (int)inner));
+            Ref(rows, sliced), Ref(x, sliced), Reduction.Mean, outer, source[op.Axis], (int)inner));
     }
 
     private void EmitMax(Node node)
     {
-        Value x = Dense(node.Inputs[0]), y = NewValue(node);
         Shape source = node.Inputs[0].Shape;
+        Value x = Dense(node.Inputs[0]) with { RowStride = source.Count / source[0] }, y = NewValue(node);
         Step(node, Name(node), "Max", [x], y, 0, () => new ReduceStep(
             Ref(y, false), Ref(x, false), Reduction.Max, source[0], source.Count / source[0], inner: 1));
     }

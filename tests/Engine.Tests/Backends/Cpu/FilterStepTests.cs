@@ -1,12 +1,14 @@
 using KernelAD.Backends.Cpu;
+using KernelAD.Graph;
 
 namespace KernelAD.Tests.Backends.Cpu;
 
+[Category("SimdTier")]
 internal sealed class FilterStepTests
 {
     [Test]
     public void A_separable_filter_matches_the_definition(
-        [Values] FilterBorder border,
+        [Values] Border border,
         [Values(1, 7, 33)] int taps,
         [Values(1, 3, 17, 70)] int height,
         [Values(1, 3, 63, 130)] int width)
@@ -37,7 +39,7 @@ internal sealed class FilterStepTests
             using StepRunner runner = new();
             StepRunner.Matrix source = runner.Input(x, 4);
             StepRunner.Matrix y = runner.Output(1, 4);
-            runner.Run(new SeparableFilterStep(y.Ref, source.Ref, filter, FilterBorder.Reflect, 1, 1, 4));
+            runner.Run(new SeparableFilterStep(y.Ref, source.Ref, filter, Border.Reflect, 1, 1, 4));
             Assert.That(runner.Read(y), Is.EqualTo(extended.AsSpan(reach + 5, 4).ToArray()));
         }
     }
@@ -47,10 +49,10 @@ internal sealed class FilterStepTests
     {
         BufferRef any = BufferRef.InArena(0, 4);
         Assert.That(
-            () => new SeparableFilterStep(any, any, [1, 1], FilterBorder.Zero, 1, 4, 4), Throws.InstanceOf<ArgumentOutOfRangeException>());
+            () => new SeparableFilterStep(any, any, [1, 1], Border.Zero, 1, 4, 4), Throws.InstanceOf<ArgumentOutOfRangeException>());
     }
 
-    private static double[] Filter(double[] x, float[] taps, FilterBorder border, int extent, int stride)
+    private static double[] Filter(double[] x, float[] taps, Border border, int extent, int stride)
     {
         double[] y = new double[x.Length];
         for (int i = 0; i < x.Length; i++)
@@ -63,7 +65,7 @@ internal sealed class FilterStepTests
                 while (at < 0 || at >= extent)
                     at = at < 0 ? -1 - at : (2 * extent) - 1 - at;
 
-                if (inside || border == FilterBorder.Reflect)
+                if (inside || border == Border.Reflect)
                     y[i] += taps[k] * x[i + ((at - position) * stride)];
             }
         }

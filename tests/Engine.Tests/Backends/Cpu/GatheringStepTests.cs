@@ -1,7 +1,9 @@
 using KernelAD.Backends.Cpu;
+using KernelAD.Graph;
 
 namespace KernelAD.Tests.Backends.Cpu;
 
+[Category("SimdTier")]
 internal sealed class GatheringStepTests
 {
     [Test]
@@ -24,7 +26,7 @@ internal sealed class GatheringStepTests
         {
             for (int column = 0; column < columns; column++)
             {
-                (int c, int pixel) = order == PatchOrder.ChannelFirst
+                (int c, int pixel) = order == PatchOrder.ChannelRowColumn
                     ? Math.DivRem(column, patch * patch)
                     : (column % channels, column / channels);
                 int y = (row % 15 / 5 * patch) + (pixel / patch);

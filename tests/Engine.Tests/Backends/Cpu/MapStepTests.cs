@@ -3,6 +3,7 @@ using KernelAD.Backends.Cpu;
 namespace KernelAD.Tests.Backends.Cpu;
 
 /// <summary>Resizing, cosine distance and gradient magnitude similarity.</summary>
+[Category("SimdTier")]
 internal sealed class MapStepTests
 {
     private static readonly bool[] BothConventions = [false, true];

@@ -2,6 +2,7 @@ using KernelAD.Backends.Cpu;
 
 namespace KernelAD.Tests.Backends.Cpu;
 
+[Category("SimdTier")]
 internal sealed class ReduceStepTests
 {
     [Test]

@@ -1,0 +1,140 @@
+using KernelAD.Backends.Cpu;
+
+namespace KernelAD.Engine.Tests.Backends.Cpu;
+
+public sealed unsafe class LinearStepTests
+{
+    private static readonly (int M, int N, int K)[] Shapes =
+        [(1, 1, 1), (3, 17, 5), (13, 33, 16), (12, 32, 64), (63, 63, 63), (257, 96, 40), (49, 257, 31), (300, 5, 520)];
+
+    [Test]
+    public void Equals_the_reference(
+        [ValueSource(nameof(Shapes))] (int M, int N, int K) shape,
+        [Values(0, 1, 2)] int activationIndex,
+        [Values] bool rowTiles,
+        [Values] bool residual)
+    {
+        Activation activation = (Activation)activationIndex;
+        (int m, int n, int k) = shape;
+        Random random = new(m + n + k);
+        (float[] weight, float[] bias) = Parameters(random, n, k);
+        using PackedWeights packed = new(weight, n, k, bias);
+        using GuardedMatrix x = GuardedMatrix.Random(random, m, k, rowTiles: true);
+        using GuardedMatrix added = GuardedMatrix.Random(random, m, n, stride: n + 5);
+        using GuardedMatrix y = new(m, n, rowTiles, stride: n + 2);
+
+        // Outliers: one row and one column a thousand times as large.
+        for (int i = 0; i < k; i++)
+            x[m / 2, i] *= 1000;
+        for (int i = 0; i < m; i++)
+            x[i, k / 2] *= 1000;
+        WorkerTeam.Shared.RunAll([new LinearStep(m, packed, x.Ref, y.Ref, rowTiles, activation, residual ? added.Ref : null)], default, 2);
+
+        for (int r = 0; r < m; r++)
+        {
+            for (int c = 0; c < n; c++)
+            {
+                double sum = bias[c], magnitude = 1;
+                for (int i = 0; i < k; i++)
+                {
+                    double product = (double)x[r, i] * weight[(c * k) + i];
+                    sum += product;
+                    magnitude += Math.Abs(product);
+                }
+
+                double expected = activation switch
+                {
+                    Activation.Relu => Math.Max(0, sum),
+                    Activation.Gelu => ReferenceGelu(sum),
+                    _ => sum,
+                };
+                if (residual)
+                    expected += added[r, c];
+                Assert.That(y[r, c], Is.EqualTo(expected).Within(1e-6 * magnitude), $"row {r}, column {c}");
+            }
+        }
+
+        y.AssertNothingWrittenOutside();
+    }
+
+    [Test]
+    public void The_residual_may_be_the_output()
+    {
+        const int M = 49, N = 65, K = 24;
+        Random random = new(1);
+        (float[] weight, float[] bias) = Parameters(random, N, K);
+        using PackedWeights packed = new(weight, N, K, bias);
+        using GuardedMatrix x = GuardedMatrix.Random(random, M, K, rowTiles: true);
+        using GuardedMatrix apart = GuardedMatrix.Random(new Random(2), M, N);
+        using GuardedMatrix together = GuardedMatrix.Random(new Random(2), M, N);
+        using GuardedMatrix y = new(M, N);
+        WorkerTeam.Shared.RunAll([new LinearStep(M, packed, x.Ref, y.Ref, residual: apart.Ref)], default, 1);
+        WorkerTeam.Shared.RunAll([new LinearStep(M, packed, x.Ref, together.Ref, residual: together.Ref)], default, 2);
+        Assert.That(together.ToArray(), Is.EqualTo(y.ToArray()));
+    }
+
+    [Test]
+    public void No_bias_is_a_bias_of_zero()
+    {
+        Random random = new(3);
+        (float[] weight, _) = Parameters(random, 40, 20);
+        using PackedWeights without = new(weight, 40, 20, default);
+        using PackedWeights zero = new(weight, 40, 20, new float[40]);
+        using GuardedMatrix x = GuardedMatrix.Random(random, 5, 20, rowTiles: true);
+        using GuardedMatrix y = new(5, 40);
+        using GuardedMatrix expected = new(5, 40);
+        WorkerTeam.Shared.RunAll([new LinearStep(5, without, x.Ref, y.Ref), new LinearStep(5, zero, x.Ref, expected.Ref)], default, 1);
+        Assert.That(y.ToArray(), Is.EqualTo(expected.ToArray()));
+    }
+
+    [Test]
+    public void Bits_depend_neither_on_threads_nor_on_the_row_nor_on_the_number_of_rows()
+    {
+        const int N = 100, K = 300;
+        Random random = new(4);
+        (float[] weight, float[] bias) = Parameters(random, N, K);
+        using PackedWeights packed = new(weight, N, K, bias);
+        using GuardedMatrix row = GuardedMatrix.Random(random, 1, K);
+        float[]? expected = null;
+        foreach (int m in new[] { 1, 12, 63, 500 })
+        {
+            using GuardedMatrix x = new(m, K, rowTiles: true);
+            for (int r = 0; r < m; r++)
+            {
+                for (int i = 0; i < K; i++)
+                    x[r, i] = row[0, i];
+            }
+
+            for (int threads = 1; threads <= 4; threads++)
+            {
+                using GuardedMatrix y = new(m, N);
+                WorkerTeam.Shared.RunAll([new LinearStep(m, packed, x.Ref, y.Ref, activation: Activation.Gelu)], default, threads);
+                float[] all = y.ToArray();
+                expected ??= all;
+                for (int r = 0; r < m; r++)
+                    Assert.That(all.AsSpan(r * N, N).SequenceEqual(expected.AsSpan(0, N)), $"row {r} of {m}, {threads} threads");
+            }
+        }
+    }
+
+    private static (float[] Weight, float[] Bias) Parameters(Random random, int n, int k) =>
+        ([.. Enumerable.Range(0, n * k).Select(_ => random.NextSingle() - 0.5f)], [.. Enumerable.Range(0, n).Select(_ => random.NextSingle() - 0.5f)]);
+
+    /// <summary>x·Φ(x), with Φ integrated by Simpson's rule from 0.</summary>
+    private static double ReferenceGelu(double x)
+    {
+        if (Math.Abs(x) > 9)
+            return Math.Max(0, x);
+        const int Intervals = 200;
+        double step = x / Intervals, sum = 0;
+        for (int i = 0; i < Intervals; i++)
+        {
+            double t = i * step;
+            sum += step / 6 * (Density(t) + (4 * Density(t + (step / 2))) + Density(t + step));
+        }
+
+        return x * (0.5 + sum);
+
+        static double Density(double t) => Math.Exp(-t * t / 2) / Math.Sqrt(2 * Math.PI);
+    }
+}

@@ -1,0 +1,168 @@
+using System.Runtime.Intrinsics;
+using KernelAD.Backends.Cpu;
+
+namespace KernelAD.Engine.Tests.Backends.Cpu;
+
+public sealed unsafe class VectorMathTests
+{
+    private static float Exp(float x) => Vector512.IsHardwareAccelerated
+        ? VectorMath.Exp<Simd512, Vector512<float>>(Vector512.Create(x))[5]
+        : Vector256.IsHardwareAccelerated
+            ? VectorMath.Exp<Simd256, Vector256<float>>(Vector256.Create(x))[5]
+            : VectorMath.Exp<Simd128, Vector128<float>>(Vector128.Create(x))[1];
+
+    private static float Exp2(float x) => Vector512.IsHardwareAccelerated
+        ? VectorMath.Exp2<Simd512, Vector512<float>>(Vector512.Create(x))[5]
+        : Vector256.IsHardwareAccelerated
+            ? VectorMath.Exp2<Simd256, Vector256<float>>(Vector256.Create(x))[5]
+            : VectorMath.Exp2<Simd128, Vector128<float>>(Vector128.Create(x))[1];
+
+    private static float Erf(float x) => Vector512.IsHardwareAccelerated
+        ? VectorMath.Erf<Simd512, Vector512<float>>(Vector512.Create(x))[5]
+        : Vector256.IsHardwareAccelerated
+            ? VectorMath.Erf<Simd256, Vector256<float>>(Vector256.Create(x))[5]
+            : VectorMath.Erf<Simd128, Vector128<float>>(Vector128.Create(x))[1];
+
+    private static float Gelu(float x) => Vector512.IsHardwareAccelerated
+        ? VectorMath.Gelu<Simd512, Vector512<float>>(Vector512.Create(x))[5]
+        : Vector256.IsHardwareAccelerated
+            ? VectorMath.Gelu<Simd256, Vector256<float>>(Vector256.Create(x))[5]
+            : VectorMath.Gelu<Simd128, Vector128<float>>(Vector128.Create(x))[1];
+
+    /// <summary>erf by its Maclaurin series near 0 and Lentz's continued fraction for erfc beyond, in double.</summary>
+    private static double ReferenceErf(double x)
+    {
+        double z = Math.Abs(x);
+        if (z > 6)
+            return Math.Sign(x);
+        if (z < 2.5)
+        {
+            double term = z, sum = z;
+            for (int n = 1; n < 100; n++)
+            {
+                term *= -z * z / n;
+                sum += term / ((2 * n) + 1);
+            }
+
+            return Math.CopySign(2 / Math.Sqrt(Math.PI) * sum, x);
+        }
+
+        double fraction = z;
+        for (int n = 200; n > 0; n--)
+            fraction = z + (n / 2.0 / fraction);
+        return Math.CopySign(1 - (Math.Exp(-z * z) / (Math.Sqrt(Math.PI) * fraction)), x);
+    }
+
+    [Test]
+    public void Exponentials_are_within_two_units_in_the_last_place()
+    {
+        for (int i = -12000; i <= 12000; i++)
+        {
+            float x = i * 0.00727f;
+            Assert.That(Exp(x), Is.EqualTo(Math.Exp(x)).Within(Math.Exp(x) * 2.4e-7), $"exp {x}");
+            float y = i * 0.0104f;
+            Assert.That(Exp2(y), Is.EqualTo(Math.Pow(2, y)).Within(Math.Pow(2, y) * 2.4e-7), $"exp2 {y}");
+        }
+    }
+
+    [Test]
+    public void Exponentials_at_the_ends_of_the_range()
+    {
+        Assert.That(Exp(0), Is.EqualTo(1f));
+        Assert.That(Exp2(-126), Is.EqualTo(1.17549435e-38f));
+        Assert.That(Exp2(-140), Is.EqualTo(MathF.Pow(2, -140)), "subnormal");
+        Assert.That(Exp2(127), Is.EqualTo(MathF.Pow(2, 127)));
+        foreach (float big in new[] { 128f, 1e4f, 1e30f, float.PositiveInfinity })
+        {
+            Assert.That(Exp2(big), Is.EqualTo(float.PositiveInfinity));
+            Assert.That(Exp(big), Is.EqualTo(float.PositiveInfinity));
+            Assert.That(Exp2(-2 * big), Is.Zero);
+            Assert.That(Exp(-big), Is.Zero);
+        }
+
+        Assert.That(Exp(float.NaN), Is.NaN);
+        Assert.That(Exp2(float.NaN), Is.NaN);
+    }
+
+    [Test]
+    public void Erf_and_gelu_are_within_their_bounds()
+    {
+        for (int i = -20000; i <= 20000; i++)
+        {
+            float x = i * 0.0005f;
+            Assert.That(Erf(x), Is.EqualTo(ReferenceErf(x)).Within(2e-7), $"erf {x}");
+            double gelu = 0.5 * x * (1 + ReferenceErf(x / Math.Sqrt(2)));
+            Assert.That(Gelu(x), Is.EqualTo(gelu).Within(2e-7 * Math.Max(1, Math.Abs(x))), $"gelu {x}");
+        }
+    }
+
+    [Test]
+    public void Erf_and_gelu_of_large_arguments_infinities_and_nan()
+    {
+        Assert.That(Erf(float.PositiveInfinity), Is.EqualTo(1).Within(2e-7));
+        Assert.That(Erf(float.NegativeInfinity), Is.EqualTo(-1).Within(2e-7));
+        Assert.That(Erf(float.NaN), Is.NaN);
+        Assert.That(Gelu(0f), Is.Zero);
+        Assert.That(Gelu(1e30f), Is.EqualTo(1e30f).Within(2e23f));
+        Assert.That(Gelu(float.PositiveInfinity), Is.EqualTo(float.PositiveInfinity));
+        Assert.That(Gelu(-1e30f), Is.Zero.Within(1e-6));
+        Assert.That(Gelu(float.NegativeInfinity), Is.Zero.Within(1e-6));
+        Assert.That(Gelu(float.NaN), Is.NaN);
+    }
+
+    [Test]
+    public void Partial_loads_and_stores_touch_only_the_first_lanes([Range(0, 4)] int count)
+    {
+        PartialAccess<Simd128, Vector128<float>>(count);
+        if (Vector256.IsHardwareAccelerated)
+            PartialAccess<Simd256, Vector256<float>>(2 * count);
+        if (Vector512.IsHardwareAccelerated)
+            PartialAccess<Simd512, Vector512<float>>(4 * count);
+    }
+
+    [Test]
+    public void Reductions()
+    {
+        Reduce<Simd128, Vector128<float>>();
+        if (Vector256.IsHardwareAccelerated)
+            Reduce<Simd256, Vector256<float>>();
+        if (Vector512.IsHardwareAccelerated)
+            Reduce<Simd512, Vector512<float>>();
+    }
+
+    private static void PartialAccess<TSimd, TVector>(int count)
+        where TSimd : ISimd<TVector>
+        where TVector : struct
+    {
+        using GuardedMatrix source = GuardedMatrix.Random(new Random(1), 1, count + 1);
+        using GuardedMatrix target = new(1, TSimd.Lanes);
+        using GuardedMatrix loaded = new(1, TSimd.Lanes);
+        TVector value = TSimd.LoadFirst(source.Pointer, count);
+        TSimd.Store(value, loaded.Pointer);
+        TSimd.StoreFirst(value, target.Pointer, count);
+        for (int i = 0; i < TSimd.Lanes; i++)
+        {
+            Assert.That(loaded[0, i], Is.EqualTo(i < count ? source[0, i] : 0f));
+            Assert.That(target[0, i], i < count ? Is.EqualTo(source[0, i]) : Is.NaN);
+        }
+    }
+
+    private static void Reduce<TSimd, TVector>()
+        where TSimd : ISimd<TVector>
+        where TVector : struct
+    {
+        float[] values = new float[TSimd.Lanes];
+        for (int position = 0; position < TSimd.Lanes; position++)
+        {
+            for (int i = 0; i < values.Length; i++)
+                values[i] = ((i + position) % TSimd.Lanes) - 2;
+            fixed (float* pointer = values)
+            {
+                TVector value = TSimd.Load(pointer);
+                Assert.That(TSimd.ReduceAdd(value), Is.EqualTo(values.Sum()));
+                Assert.That(TSimd.ReduceMax(value), Is.EqualTo(values.Max()));
+                Assert.That(TSimd.ReduceMin(value), Is.EqualTo(-2f));
+            }
+        }
+    }
+}
