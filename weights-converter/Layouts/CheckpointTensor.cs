@@ -32,7 +32,7 @@ internal sealed class CheckpointTensor : WeightTensor
         }
 
         // The largest index touched, plus one; extents and strides below 2⁶³ and at most 64 of them keep the sum within 128 bits.
-        Int128 end = view.Offset + 1, count = 1;
+        Int128 end = (Int128)view.Offset + 1, count = 1;
         for (int i = 0; i < view.Shape.Length; i++)
         {
             end += (Int128)Math.Max(view.Shape[i] - 1, 0) * view.Strides[i];

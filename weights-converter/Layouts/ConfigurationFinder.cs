@@ -92,8 +92,10 @@ internal sealed class ConfigurationFinder(string path, JsonObject told)
 
     private void Set(NoteKind kind, string key, JsonNode value, string reason)
     {
-        _config[key] = value.DeepClone();
-        _notes[key] = new ModelNote(kind, key, value.ToJsonString(), reason);
+        // As text and back, since a JsonValue made from a long does not yield an int, and one made from an int no double.
+        string json = value.ToJsonString();
+        _config[key] = JsonNode.Parse(json);
+        _notes[key] = new ModelNote(kind, key, json, reason);
     }
 
     private static bool AreEqual(JsonNode a, JsonNode b) => (a, b) switch

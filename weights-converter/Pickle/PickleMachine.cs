@@ -14,7 +14,7 @@ internal sealed class PickleMachine
     public const long MaxBytes = 64L << 20;
 
     /// <summary>Values that a pickle may push; some 20 are needed for a tensor.</summary>
-    private const long MaxValues = 4_000_000;
+    private const long MaxValues = 2_000_000;
 
     private const int MaxLine = 1 << 20;
     private const int MaxIntegerBytes = 256;

@@ -17,7 +17,8 @@ internal sealed class PickleList
 /// <summary>A dictionary, or an object whose attributes are plain data (EasyDict, Namespace).</summary>
 internal sealed class PickleDict(bool attributesAreItems = false)
 {
-    private readonly Dictionary<string, int> _index = new(0, StringComparer.Ordinal);
+    /// <summary>Positions of the string keys; made when the first one comes, since a hostile pickle may hold millions of empty dictionaries.</summary>
+    private Dictionary<string, int>? _index;
 
     /// <summary>Whether the state that a pickle attaches to the object is its content. An OrderedDict's is not: a state_dict's "_metadata".</summary>
     public bool AttributesAreItems { get; } = attributesAreItems;
@@ -30,6 +31,7 @@ internal sealed class PickleDict(bool attributesAreItems = false)
     {
         if (key is string name)
         {
+            _index ??= new(StringComparer.Ordinal);
             if (_index.TryGetValue(name, out int position))
             {
                 Items[position] = new(name, value);
@@ -43,7 +45,7 @@ internal sealed class PickleDict(bool attributesAreItems = false)
     }
 
     /// <summary>The value of a string key, null if there is none.</summary>
-    public object? this[string key] => _index.TryGetValue(key, out int position) ? Items[position].Value : null;
+    public object? this[string key] => _index is not null && _index.TryGetValue(key, out int position) ? Items[position].Value : null;
 }
 
 /// <summary>A name from the fixed list of known globals.</summary>

@@ -26,8 +26,8 @@ internal enum BinaryOperation
 }
 
 /// <summary>
-/// destination = left ∘ right element by element, where the shapes of left and right are broadcast as NumPy does: aligned at their last dimension,
-/// extents of 1 and missing ones repeat. The destination may be an operand of its own shape.
+/// destination = left ∘ right element by element, where the shapes of left and right are broadcast as NumPy does: aligned at their last
+/// dimension, extents of 1 and missing ones repeat. The destination may be an operand of its own shape.
 /// </summary>
 internal sealed unsafe class BinaryStep : CpuStep
 {

@@ -14,7 +14,9 @@ internal sealed unsafe class CopyStep : CpuStep
     private const int Destination = 0;
     private const int Source = 1;
 
-    /// <summary>Rows of a transposed tile: with a cache line for each, what a line of the source holds is used while it is in the first-level cache.</summary>
+    /// <summary>
+    /// Rows of a transposed tile: with a cache line for each, what a line of the source holds is used while it is in the first-level cache.
+    /// </summary>
     private const int TransposedRows = 16;
 
     private readonly BufferRef _destination;

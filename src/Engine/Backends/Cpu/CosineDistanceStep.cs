@@ -4,9 +4,9 @@ using System.Runtime.Intrinsics;
 namespace KernelAD.Backends.Cpu;
 
 /// <summary>
-/// Cosine distance of the rows of a and b (rows, D): 1 − a·b / (max(‖a‖, 1e-8) · max(‖b‖, 1e-8)), rows floats, dense.
-/// Features of vision transformers have outliers whose square dwarfs the other products. Lanes therefore collect what each addition rounds off
-/// (Knuth's TwoSum), and lanes and quotient are finished in float64: a distance is off by less than 2e-7.
+/// Cosine distance of the rows of a and b (rows, D): 1 − a·b / (max(‖a‖, 1e-8) · max(‖b‖, 1e-8)), rows floats, dense. Features of vision
+/// transformers have outliers whose square dwarfs the other products. Lanes therefore collect what each addition rounds off (Knuth's
+/// TwoSum), and lanes and quotient are finished in float64: a distance is off by less than 2e-7.
 /// </summary>
 internal sealed unsafe class CosineDistanceStep : CpuStep
 {

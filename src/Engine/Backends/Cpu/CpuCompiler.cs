@@ -507,8 +507,8 @@ internal sealed class CpuCompiler
         return value;
     }
 
-    /// <summary>A node's shape within one slice.</summary>
-    private Shape Local(Node node) => node.Sliced ? node.Shape.With(0, _sliceSize) : node.Shape;
+    /// <summary>A node's shape as the step at hand sees it: within the region, one slice of it.</summary>
+    private Shape Local(Node node) => node.Sliced && _inRegion ? node.Shape.With(0, _sliceSize) : node.Shape;
 
     private static long RowStride(Shape shape) => shape.Rank == 0 ? 1 : shape[-1];
 

@@ -1,8 +1,9 @@
 namespace KernelAD.Backends.Cpu;
 
 /// <summary>
-/// Looks rows up: out[n·A + a, b, :] = table[n, index[a, b], :], with one index list (A, B) for all images n. A sliced step: a run computes
-/// <c>count</c> of the N·A leading rows, from run.Slice · count on (fewer in the last slice), and the destination starts at the first of them.
+/// Looks rows up: out[n·A + a, b, :] = table[n, index[a, b], :], with one index list (A, B) for all images n. A sliced step: a run
+/// computes <c>count</c> of the N·A leading rows, from run.Slice · count on (fewer in the last slice), and the destination starts at the
+/// first of them.
 /// </summary>
 internal sealed unsafe class GatherStep : CpuStep
 {

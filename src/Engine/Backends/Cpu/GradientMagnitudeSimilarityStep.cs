@@ -4,8 +4,9 @@ using System.Runtime.Intrinsics;
 namespace KernelAD.Backends.Cpu;
 
 /// <summary>
-/// Gradient magnitude similarity of two tensors, plane by plane: GMS = (2·gₓ·g_y + c) / (gₓ² + g_y² + c + 1e-12), where g = √(h² + v² + 1e-12) and
-/// h, v are the Prewitt derivatives divided by 3 with zeros beyond the border: h = [1 0 −1] along the row of [1 1 1]ᵀ down the column, v the other way round.
+/// Gradient magnitude similarity of two tensors, plane by plane: GMS = (2·gₓ·g_y + c) / (gₓ² + g_y² + c + 1e-12), where g = √(h² + v² +
+/// 1e-12) and h, v are the Prewitt derivatives divided by 3 with zeros beyond the border: h = [1 0 −1] along the row of [1 1 1]ᵀ down the
+/// column, v the other way round.
 /// </summary>
 internal sealed unsafe class GradientMagnitudeSimilarityStep : CpuStep
 {
@@ -75,8 +76,10 @@ internal sealed unsafe class GradientMagnitudeSimilarityStep : CpuStep
         for (long unit = _partition.Start(part); unit < end; unit++)
         {
             int y = (int)(unit % _height);
-            CombineRows<TSimd, TVector>(leftSums + 1, leftDifferences + 1, left + (unit * _left.RowStride), _left.RowStride, scratch, y);
-            CombineRows<TSimd, TVector>(rightSums + 1, rightDifferences + 1, right + (unit * _right.RowStride), _right.RowStride, scratch, y);
+            float* leftRow = left + (unit * _left.RowStride);
+            float* rightRow = right + (unit * _right.RowStride);
+            CombineRows<TSimd, TVector>(leftSums + 1, leftDifferences + 1, leftRow, _left.RowStride, scratch, y);
+            CombineRows<TSimd, TVector>(rightSums + 1, rightDifferences + 1, rightRow, _right.RowStride, scratch, y);
             float* to = destination + (unit * _destination.RowStride);
             for (int x = 0; x < _width; x += TSimd.Lanes)
             {

@@ -5,9 +5,9 @@ namespace KernelAD.Backends.Cpu;
 
 /// <summary>
 /// Layer normalisation over rows of <c>width</c> floats: y = (x − mean) / √(var + ε) · weight + bias with the biased variance. Optionally
-/// x = source + residual, stored to <c>sum</c> on the way. The result is row-major or in row tiles.
-/// The variance is the corrected two-pass one: the sum of the deviations from the rounded mean, which would be 0 in exact arithmetic, is taken out of
-/// both mean and variance, so that rows with a large mean keep their digits.
+/// x = source + residual, stored to <c>sum</c> on the way. The result is row-major or in row tiles. The variance is the corrected
+/// two-pass one: the sum of the deviations from the rounded mean, which would be 0 in exact arithmetic, is taken out of both mean and
+/// variance, so that rows with a large mean keep their digits.
 /// </summary>
 internal sealed unsafe class LayerNormStep : CpuStep
 {
@@ -20,6 +20,7 @@ internal sealed unsafe class LayerNormStep : CpuStep
     private readonly int _width;
     private readonly float _epsilon;
     private readonly bool _tiled;
+    private readonly long _rows;
     private readonly Partition _partition;
 
     /// <param name="destination">(rows, width), or its row tiles.</param>
@@ -57,10 +58,17 @@ internal sealed unsafe class LayerNormStep : CpuStep
         _width = width;
         _epsilon = epsilon;
         _tiled = tiled;
-        _partition = new Partition(rows, 2 * width);
+        _rows = rows;
+        _partition = new Partition((rows + GroupRows - 1) / GroupRows, 2L * width * GroupRows);
     }
 
     public override int Parts => _partition.Parts;
+
+    /// <summary>
+    /// Rows normalised together, a tile's: its blocks are written in the order in which they lie, and weight and bias are read once for
+    /// all.
+    /// </summary>
+    private static int GroupRows => RowTiles.TileRows;
 
     public override void Run(in RunContext run, int part, byte* scratch)
     {
@@ -83,21 +91,31 @@ internal sealed unsafe class LayerNormStep : CpuStep
         float* bias = _bias.Resolve(run);
         float* residual = _residual is BufferRef r ? r.Resolve(run) : null;
         float* sum = residual == null ? null : _sum.Resolve(run);
-        float* meanLanes = stackalloc float[TSimd.Lanes];
+        long rowStride = _tiled ? RowTiles.BlockColumns : _destination.RowStride;
         long blockStride = RowTiles.BlockColumns * (_tiled ? RowTiles.TileRows : 1);
+        float* meanLanes = stackalloc float[TSimd.Lanes];
+        Moments* moments = stackalloc Moments[GroupRows];
         long end = _partition.End(part);
-        for (long row = _partition.Start(part); row < end; row++)
+        for (long group = _partition.Start(part); group < end; group++)
         {
-            float* x = source + (row * _source.RowStride);
-            if (residual != null)
+            long first = group * GroupRows;
+            int count = (int)Math.Min(GroupRows, _rows - first);
+            BufferRef input = residual == null ? _source : _sum;
+            float* x = (residual == null ? source : sum) + (first * input.RowStride);
+            for (int i = 0; i < count; i++)
             {
-                float* total = sum + (row * _sum.RowStride);
-                Add<TSimd, TVector>(total, x, residual + (row * _residual.GetValueOrDefault().RowStride));
-                x = total;
+                float* row = x + (i * input.RowStride);
+                if (residual != null)
+                {
+                    float* addend = residual + ((first + i) * _residual.GetValueOrDefault().RowStride);
+                    Add<TSimd, TVector>(row, source + ((first + i) * _source.RowStride), addend);
+                }
+
+                moments[i] = Measure<TSimd, TVector>(row, meanLanes);
             }
 
-            float* y = destination + (_tiled ? RowTiles.BlockIndex(row, 0, _width) : row * _destination.RowStride);
-            Normalise<TSimd, TVector>(y, blockStride, x, weight, bias, meanLanes);
+            float* y = destination + (_tiled ? RowTiles.BlockIndex(first, 0, _width) : first * _destination.RowStride);
+            Normalise<TSimd, TVector>(y, rowStride, blockStride, x, input.RowStride, moments, count, weight, bias);
         }
     }
 
@@ -115,7 +133,7 @@ internal sealed unsafe class LayerNormStep : CpuStep
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void Normalise<TSimd, TVector>(float* y, long blockStride, float* x, float* weight, float* bias, float* meanLanes)
+    private Moments Measure<TSimd, TVector>(float* x, float* meanLanes)
         where TSimd : ISimd<TVector>
         where TVector : struct
     {
@@ -135,7 +153,8 @@ internal sealed unsafe class LayerNormStep : CpuStep
         if (j < full)
             s1 = TSimd.Add(s1, TSimd.Load(x + j));
 
-        TVector mean = TSimd.Broadcast(TSimd.ReduceAdd(TSimd.Add(s0, s1)) / _width);
+        float roundedMean = TSimd.ReduceAdd(TSimd.Add(s0, s1)) / _width;
+        TVector mean = TSimd.Broadcast(roundedMean);
 
         // Deviations of the last, incomplete vector: 0 − 0 beyond the row.
         TSimd.Store(mean, meanLanes);
@@ -163,15 +182,32 @@ internal sealed unsafe class LayerNormStep : CpuStep
 
         float shift = TSimd.ReduceAdd(TSimd.Add(s0, s1)) / _width;
         float variance = (TSimd.ReduceAdd(TSimd.Add(q0, q1)) / _width) - (shift * shift);
-        TVector correction = TSimd.Broadcast(shift);
-        TVector scale = TSimd.Broadcast(1 / MathF.Sqrt(MathF.Max(variance, 0) + _epsilon));
-        for (j = 0; j < _width; j += lanes)
+        return new Moments(roundedMean, shift, 1 / MathF.Sqrt(MathF.Max(variance, 0) + _epsilon));
+    }
+
+    /// <summary>Writes rows in blocks of 16 columns; y + i · rowStride + k · blockStride is block k of row i.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void Normalise<TSimd, TVector>(
+        float* y, long rowStride, long blockStride, float* x, long sourceStride, Moments* moments, int rows, float* weight, float* bias)
+        where TSimd : ISimd<TVector>
+        where TVector : struct
+    {
+        for (int j = 0; j < _width; j += TSimd.Lanes)
         {
-            deviation = TSimd.Subtract(TSimd.Subtract(SimdTail.Load<TSimd, TVector>(x + j, _width - j), mean), correction);
             TVector w = SimdTail.Load<TSimd, TVector>(weight + j, _width - j);
             TVector b = SimdTail.Load<TSimd, TVector>(bias + j, _width - j);
             float* to = y + (j / RowTiles.BlockColumns * blockStride) + (j % RowTiles.BlockColumns);
-            SimdTail.Store<TSimd, TVector>(TSimd.MultiplyAdd(TSimd.Multiply(deviation, scale), w, b), to, _width - j);
+            float* from = x + j;
+            for (int i = 0; i < rows; i++, to += rowStride, from += sourceStride)
+            {
+                TVector deviation = TSimd.Subtract(SimdTail.Load<TSimd, TVector>(from, _width - j), TSimd.Broadcast(moments[i].Mean));
+                deviation = TSimd.Subtract(deviation, TSimd.Broadcast(moments[i].Correction));
+                deviation = TSimd.Multiply(deviation, TSimd.Broadcast(moments[i].Scale));
+                SimdTail.Store<TSimd, TVector>(TSimd.MultiplyAdd(deviation, w, b), to, _width - j);
+            }
         }
     }
+
+    /// <summary>The rounded mean, what is missing from it to the true one, and 1 / √(variance + ε).</summary>
+    private readonly record struct Moments(float Mean, float Correction, float Scale);
 }

@@ -1,9 +1,13 @@
 namespace KernelAD.Backends.Cpu;
 
-/// <summary>Cuts a number of like units of work into consecutive ranges, the parts of a step, each about <see cref="Grain"/> in size.</summary>
+/// <summary>
+/// Cuts a number of like units of work into consecutive ranges, the parts of a step, each about <see cref="Grain"/> in size.
+/// </summary>
 internal readonly struct Partition
 {
-    /// <summary>Work of one part, in floats read and written once: some ten microseconds, long enough to hide the hand-over to another thread.</summary>
+    /// <summary>
+    /// Work of one part, in floats read and written once: some ten microseconds, long enough to hide the hand-over to another thread.
+    /// </summary>
     public const long Grain = 1 << 15;
 
     private readonly long _quotient;

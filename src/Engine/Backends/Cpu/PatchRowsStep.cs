@@ -4,8 +4,8 @@ using KernelAD.Graph;
 namespace KernelAD.Backends.Cpu;
 
 /// <summary>
-/// Cuts pictures x (N, C, H, W) into patches of p × p pixels and writes each as a row of a matrix (N·H/p·W/p, C·p·p) in row tiles, patches in row-major
-/// order: the left operand of the patch embedding, which is a convolution with kernel = stride = p.
+/// Cuts pictures x (N, C, H, W) into patches of p × p pixels and writes each as a row of a matrix (N·H/p·W/p, C·p·p) in row tiles,
+/// patches in row-major order: the left operand of the patch embedding, which is a convolution with kernel = stride = p.
 /// </summary>
 internal sealed unsafe class PatchRowsStep : CpuStep
 {
@@ -45,17 +45,18 @@ internal sealed unsafe class PatchRowsStep : CpuStep
 
     public override int Parts => _partition.Parts;
 
-    public override int ScratchBytes => (Columns + RowTiles.BlockColumns - 1) / RowTiles.BlockColumns * RowTiles.BlockColumns * sizeof(float);
+    public override int ScratchBytes => Blocks * RowTiles.BlockColumns * sizeof(float);
 
     private int Columns => _channels * _patch * _patch;
+
+    private int Blocks => (Columns + RowTiles.BlockColumns - 1) / RowTiles.BlockColumns;
 
     public override void Run(in RunContext run, int part, byte* scratch)
     {
         float* destination = _destination.Resolve(run);
         float* source = _source.Resolve(run);
         float* patch = (float*)scratch;
-        int blocks = (Columns + RowTiles.BlockColumns - 1) / RowTiles.BlockColumns;
-        new Span<float>(patch, blocks * RowTiles.BlockColumns)[Columns..].Clear();
+        new Span<float>(patch, Blocks * RowTiles.BlockColumns)[Columns..].Clear();
         long end = _partition.End(part);
         for (long row = _partition.Start(part); row < end; row++)
         {
@@ -67,7 +68,7 @@ internal sealed unsafe class PatchRowsStep : CpuStep
             else
                 GatherChannelLast(patch, corner);
 
-            for (int block = 0; block < blocks; block++)
+            for (int block = 0; block < Blocks; block++)
             {
                 Span<float> line = new(patch + (block * RowTiles.BlockColumns), RowTiles.BlockColumns);
                 line.CopyTo(new Span<float>(destination + RowTiles.BlockIndex(row, block, Columns), RowTiles.BlockColumns));

@@ -14,8 +14,8 @@ internal enum Pooling
 }
 
 /// <summary>
-/// Pools planes of H × W with square windows: ((H + 2·padding − kernel) / stride + 1) rows, columns likewise. Both reductions are separable: a part
-/// reduces down the columns into a scratch row and then along it, by direct sums in float32.
+/// Pools planes of H × W with square windows: ((H + 2·padding − kernel) / stride + 1) rows, columns likewise. Both reductions are
+/// separable: a part reduces down the columns into a scratch row and then along it, by direct sums in float32.
 /// </summary>
 internal sealed unsafe class PoolStep : CpuStep
 {

@@ -17,9 +17,9 @@ internal enum Reduction
 }
 
 /// <summary>
-/// Reduces the middle dimension of (outer, axis, inner). With inner &gt; 1 the source is read as rows of inner floats and the destination written as
-/// such; with inner = 1 the source rows are axis floats long and the destination is dense. Reducing all but the first dimension is (N, the rest, 1).
-/// Sums are taken in short blocks first, so that the error does not grow with the length.
+/// Reduces the middle dimension of (outer, axis, inner). With inner &gt; 1 the source is read as rows of inner floats and the destination
+/// written as such; with inner = 1 the source rows are axis floats long and the destination is dense. Reducing all but the first
+/// dimension is (N, the rest, 1). Sums are taken in short blocks first, so that the error does not grow with the length.
 /// </summary>
 internal sealed unsafe class ReduceStep : CpuStep
 {

@@ -5,8 +5,9 @@ namespace KernelAD.Backends.Cpu;
 
 /// <summary>
 /// Bilinear resizing of planes as torch.nn.functional.interpolate does it in float32, without antialiasing. Source coordinate of pixel i:
-/// i·(in − 1)/(out − 1) with aligned corners, otherwise max((i + ½)·in/out − ½, 0); beyond the last pixel the last one counts.
-/// A row of the result mixes two rows of the source that have been resized in the row direction before; while it stays between the same two they are reused.
+/// i·(in − 1)/(out − 1) with aligned corners, otherwise max((i + ½)·in/out − ½, 0); beyond the last pixel the last one counts. A row of
+/// the result mixes two rows of the source that have been resized in the row direction before; while it stays between the same two they
+/// are reused.
 /// </summary>
 internal sealed unsafe class ResizeStep : CpuStep
 {

@@ -5,8 +5,9 @@ using KernelAD.Graph;
 namespace KernelAD.Backends.Cpu;
 
 /// <summary>
-/// Filters planes of H × W with the same taps down the columns, then along the rows (scipy.ndimage.gaussian_filter's order):
-/// y[i] = Σₖ taps[k] · x[i + k − radius], a correlation, in float32. A part does both passes for some rows: the intermediate row stays in scratch memory.
+/// Filters planes of H × W with the same taps down the columns, then along the rows (scipy.ndimage.gaussian_filter's order): y[i] = Σₖ
+/// taps[k] · x[i + k − radius], a correlation, in float32. A part does both passes for some rows: the intermediate row stays in scratch
+/// memory.
 /// </summary>
 internal sealed unsafe class SeparableFilterStep : CpuStep
 {

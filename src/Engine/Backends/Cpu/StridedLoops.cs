@@ -1,9 +1,10 @@
 namespace KernelAD.Backends.Cpu;
 
 /// <summary>
-/// A loop nest over operands that share their extents and differ in their strides (in floats; 0 repeats an element, which is broadcasting).
-/// Dimensions of extent 1 are dropped and neighbours that every operand walks in one stride are merged, so that a dense tensor of any rank
-/// becomes one run. The two innermost loops, "rows" and "columns", are cut into tiles, the units of work; the loops outside enumerate planes.
+/// A loop nest over operands that share their extents and differ in their strides (in floats; 0 repeats an element, which is
+/// broadcasting). Dimensions of extent 1 are dropped and neighbours that every operand walks in one stride are merged, so that a dense
+/// tensor of any rank becomes one run. The two innermost loops, "rows" and "columns", are cut into tiles, the units of work; the loops
+/// outside enumerate planes.
 /// </summary>
 internal sealed class StridedLoops
 {
@@ -86,8 +87,8 @@ internal sealed class StridedLoops
     }
 
     /// <summary>
-    /// The same loops with a stride of 0 or 1 from column to column for every operand, as vector code wants it: where the innermost dimension is
-    /// strided otherwise it becomes rows of one column.
+    /// The same loops with a stride of 0 or 1 from column to column for every operand, as vector code wants it: where the innermost
+    /// dimension is strided otherwise it becomes rows of one column.
     /// </summary>
     public StridedLoops WithVectorColumns() =>
         Array.TrueForAll(_strides, s => s[^1] is 0 or 1)
@@ -95,8 +96,8 @@ internal sealed class StridedLoops
             : new StridedLoops([.. _extents, 1], [.. _strides.Select(s => (long[])[.. s, 1])], tileRows: 0);
 
     /// <summary>
-    /// The same loops with the dimension in which an operand is dense moved next to the innermost, in tiles of <paramref name="tileRows"/> rows;
-    /// null when that operand is dense nowhere but innermost.
+    /// The same loops with the dimension in which an operand is dense moved next to the innermost, in tiles of <paramref
+    /// name="tileRows"/> rows; null when that operand is dense nowhere but innermost.
     /// </summary>
     public StridedLoops? WithDenseRows(int operand, int tileRows)
     {
@@ -106,7 +107,8 @@ internal sealed class StridedLoops
             return null;
 
         int[] order = [.. Enumerable.Range(0, last).Where(d => d != dense), dense, last];
-        return new StridedLoops([.. order.Select(d => _extents[d])], [.. _strides.Select(s => order.Select(d => s[d]).ToArray())], tileRows);
+        long[][] strides = [.. _strides.Select(s => order.Select(d => s[d]).ToArray())];
+        return new StridedLoops([.. order.Select(d => _extents[d])], strides, tileRows);
     }
 
     /// <summary>Stride of an operand from row to row.</summary>
@@ -135,7 +137,9 @@ internal sealed class StridedLoops
         return (Math.Min(_tileRows, Rows - row), Math.Min(_tileColumns, Columns - column));
     }
 
-    /// <summary>Strides of a row-major tensor whose last dimension is dense and whose rows lie <paramref name="rowStride"/> floats apart.</summary>
+    /// <summary>
+    /// Strides of a row-major tensor whose last dimension is dense and whose rows lie <paramref name="rowStride"/> floats apart.
+    /// </summary>
     public static long[] RowMajor(ReadOnlySpan<int> extents, long rowStride)
     {
         long[] strides = new long[extents.Length];

@@ -69,8 +69,9 @@ internal sealed class CopyStepTests
         StepRunner.Matrix source = runner.Input(x, 63, padding: 2);
         StepRunner.Matrix y = runner.Output(3 * 20, 63, padding: 1);
 
-        runner.Run(new CopyStep(
-            y.Ref.Shift(y.Stride), source.Ref.Shift(source.Stride), [3, 16, 63], [20 * y.Stride, y.Stride, 1], [17 * source.Stride, source.Stride, 1]));
+        long[] written = [20 * y.Stride, y.Stride, 1];
+        long[] read = [17 * source.Stride, source.Stride, 1];
+        runner.Run(new CopyStep(y.Ref.Shift(y.Stride), source.Ref.Shift(source.Stride), [3, 16, 63], written, read));
 
         float[] expected = [.. Enumerable.Repeat(float.NaN, 3 * 20 * 63)];
         for (int image = 0; image < 3; image++)

@@ -1,4 +1,5 @@
 using KernelAD.Backends.Cpu;
+using KernelAD.Graph;
 
 namespace KernelAD.Engine.Tests.Backends.Cpu;
 

@@ -88,7 +88,8 @@ internal sealed class MapStepTests
     }
 
     [Test]
-    public void Gradient_magnitude_similarity_matches_the_definition([Values(1, 3, 17, 64)] int height, [Values(1, 3, 16, 63, 257)] int width)
+    public void Gradient_magnitude_similarity_matches_the_definition(
+        [Values(1, 3, 17, 64)] int height, [Values(1, 3, 16, 63, 257)] int width)
     {
         const int Planes = 3;
         float[] a = StepTestData.Values(Planes * height * width, seed: width);
@@ -162,7 +163,8 @@ internal sealed class MapStepTests
 
     private static double Coordinate(int i, int input, int output, bool alignCorners)
     {
-        double coordinate = alignCorners ? (output > 1 ? i * (input - 1.0) / (output - 1) : 0) : Math.Max(((i + 0.5) * input / output) - 0.5, 0);
+        double aligned = output > 1 ? i * (input - 1.0) / (output - 1) : 0;
+        double coordinate = alignCorners ? aligned : Math.Max(((i + 0.5) * input / output) - 0.5, 0);
         return Math.Min(coordinate, input - 1);
     }
 }

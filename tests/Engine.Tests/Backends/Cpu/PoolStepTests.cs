@@ -56,7 +56,8 @@ internal sealed class PoolStepTests
     {
         BufferRef any = BufferRef.InArena(0, 4);
         Assert.That(
-            () => new PoolStep(any, any, Pooling.Average, 1, 8, 8, kernel, stride, padding), Throws.InstanceOf<ArgumentOutOfRangeException>());
+            () => new PoolStep(any, any, Pooling.Average, 1, 8, 8, kernel, stride, padding),
+            Throws.InstanceOf<ArgumentOutOfRangeException>());
     }
 
     private static double[] Reference(

@@ -4,9 +4,9 @@ using KernelAD.Backends.Cpu;
 namespace KernelAD.Tests.Backends.Cpu;
 
 /// <summary>
-/// Runs a step on matrices in one arena of native memory. Every buffer lies between guard zones of NaN, rows may be padded with more NaN, outputs start as NaN.
-/// <see cref="Run"/> checks what holds for every step: only elements of declared outputs change, the order of the parts and the contents of the scratch
-/// memory do not matter, and nothing is allocated.
+/// Runs a step on matrices in one arena of native memory. Every buffer lies between guard zones of NaN, rows may be padded with more NaN,
+/// outputs start as NaN. <see cref="Run"/> checks what holds for every step: only elements of declared outputs change, the order of the
+/// parts and the contents of the scratch memory do not matter, and nothing is allocated.
 /// </summary>
 internal sealed unsafe class StepRunner : IDisposable
 {
@@ -68,10 +68,16 @@ internal sealed unsafe class StepRunner : IDisposable
         float[] after = Used.ToArray();
         AssertOnlyOutputsChanged(before, [.. after]);
 
-        before.CopyTo(Used);
         new Random(step.Parts).Shuffle(order);
-        long allocated = RunParts(step, slice, order, scratchFill: 0x40);
-        Assert.That(MemoryMarshal.AsBytes(Used).SequenceEqual(MemoryMarshal.AsBytes<float>(after)), "The order of the parts or the scratch memory matters.");
+        long allocated = long.MaxValue;
+        for (int attempt = 0; attempt < 3 && allocated != 0; attempt++)
+        {
+            // The runtime itself may allocate now and then, when it replaces a method by a better compiled one for instance.
+            before.CopyTo(Used);
+            allocated = RunParts(step, slice, order, scratchFill: 0x40);
+        }
+
+        Assert.That(SameBits(Used, after), "The order of the parts or the scratch memory matters.");
         Assert.That(allocated, Is.Zero, "Managed bytes allocated by the step.");
     }
 
@@ -99,7 +105,8 @@ internal sealed unsafe class StepRunner : IDisposable
             step.Run(run, part, _scratch);
 
         allocated = GC.GetAllocatedBytesForCurrentThread() - allocated;
-        Assert.That(new Span<byte>(_scratch + step.ScratchBytes, Guard).IndexOfAnyExcept(scratchFill), Is.Negative, "Scratch memory overrun.");
+        Span<byte> behind = new(_scratch + step.ScratchBytes, Guard);
+        Assert.That(behind.IndexOfAnyExcept(scratchFill), Is.Negative, "Scratch memory overrun.");
         return allocated;
     }
 
@@ -114,9 +121,10 @@ internal sealed unsafe class StepRunner : IDisposable
             }
         }
 
-        Assert.That(
-            MemoryMarshal.AsBytes<float>(before).SequenceEqual(MemoryMarshal.AsBytes<float>(after)), "The step wrote outside of its outputs.");
+        Assert.That(SameBits(before, after), "The step wrote outside of its outputs.");
     }
+
+    private static bool SameBits(Span<float> a, Span<float> b) => MemoryMarshal.AsBytes(a).SequenceEqual(MemoryMarshal.AsBytes(b));
 
     /// <summary>A matrix in the arena.</summary>
     internal sealed record Matrix(int Start, int Rows, int Columns, int Stride, BufferRef Ref);

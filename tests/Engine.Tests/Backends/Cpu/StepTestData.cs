@@ -17,7 +17,10 @@ internal static class StepTestData
         return values;
     }
 
-    /// <summary>Fails at the first element that is off by more than <paramref name="absolute"/> + <paramref name="relative"/> · |expected|, or is not a number where one is expected.</summary>
+    /// <summary>
+    /// Fails at the first element that is off by more than <paramref name="absolute"/> + <paramref name="relative"/> · |expected|, or is
+    /// not a number where one is expected.
+    /// </summary>
     public static void AssertClose(float[] actual, double[] expected, double absolute, double relative = 0)
     {
         Assert.That(actual, Has.Length.EqualTo(expected.Length));

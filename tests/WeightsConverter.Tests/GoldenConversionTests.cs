@@ -1,0 +1,135 @@
+using System.IO.Compression;
+using System.Text.Json.Nodes;
+using KernelAD.Weights;
+
+namespace KernelAD.WeightsConverter.Tests;
+
+/// <summary>Checkpoints that the published training codes wrote.</summary>
+public class GoldenConversionTests
+{
+    private static readonly string[] InferredOfTiny = ["K=8", "L=5", "C=3", "N=5", "d_model=32", "grid_max=8"];
+    private static readonly string[] SameWeights = ["weights.pth", "net.pth"];
+
+    /// <summary>Storages are numbered in the order of the checkpoint's keys, which the model cards give; a zip reader that is not ours fetches them.</summary>
+    [TestCase("intra/tiny", "weights.pth", "x_inpaint", 0)]
+    [TestCase("intra/tiny", "weights.pth", "pos_embedding_glb", 2)]
+    [TestCase("intra/tiny", "weights.pth", "encoder.layers.0.self_attn.MLP_q.0.weight", 25)]
+    [TestCase("intra/tiny", "weights.pth", "encoder.layers.4.sublayer.1.norm.bias", 124)]
+    [TestCase("intra/tiny", "weights.pth", "generator.proj.bias", 128)]
+    [TestCase("intra/tiny_jhy12", "weights.pth", "lin_proj.weight", 3)]
+    [TestCase("intra/tiny_jhy12", "weights.pth", "encoder.layers.4.feed_forward.w_2.weight", 119)]
+    [TestCase("vitad/tiny", "weights.pth", "net_t.pos_embed", 1)]
+    [TestCase("vitad/tiny", "weights.pth", "net_fusion.fc.weight", 66)]
+    [TestCase("vitad/tiny", "weights.pth", "net_s.pos_embed", 69)]
+    [TestCase("vitad/tiny", "net.pth", "net_t.patch_embed.proj.weight", 2)]
+    [TestCase("vitad/tiny", "net.pth", "net_s.blocks.0.mlp.fc2.bias", 83)]
+    public void Tensor_has_the_bytes_of_its_storage(string golden, string checkpoint, string name, int storage)
+    {
+        using Workspace w = new();
+        string path = Fixtures.Golden($"{golden}/{checkpoint}");
+        CheckpointConverter.Convert([path], w.Output, new ConversionOptions { Told = Fixtures.Config(golden) });
+        using ZipArchive zip = ZipFile.OpenRead(path);
+        using Stream entry = zip.Entries.Single(e => e.FullName.EndsWith($"/data/{storage}", StringComparison.Ordinal)).Open();
+        using MemoryStream expected = new();
+        entry.CopyTo(expected);
+
+        using SafetensorsFile file = SafetensorsFile.Open(w.Output);
+        byte[] actual = new byte[file.Entries[name].ByteCount];
+        file.Read(name, actual);
+        Assert.That(actual, Is.EqualTo(expected.ToArray()));
+    }
+
+    [TestCase("intra/tiny")]
+    [TestCase("intra/tiny_jhy12")]
+    [TestCase("vitad/tiny")]
+    public void Configuration_is_the_cases(string golden)
+    {
+        using Workspace w = new();
+        JsonObject config = Fixtures.Config(golden);
+        ConversionReport report = CheckpointConverter.Convert([Fixtures.Golden(golden + "/weights.pth")], w.Output, new ConversionOptions { Told = config });
+        JsonObject found = report.Model.Config;
+        foreach ((string key, JsonNode? value) in config.Where(p => found.ContainsKey(p.Key)))
+        {
+            // 4 and 4.0 are the same value.
+            string expected = value!.ToJsonString();
+            Assert.That(found[key]!.ToJsonString(), Is.EqualTo(expected.EndsWith(".0", StringComparison.Ordinal) ? expected[..^2] : expected).Or.EqualTo("1E-06"), key);
+        }
+
+        Assert.That(report.Notes.Select(n => n.Key), Is.EqualTo(found.Select(p => p.Key)), "one note for every value");
+        using ModelFile file = ModelFile.Open(w.Output);
+        Assert.That(file.Notes, Is.EqualTo(report.Notes));
+        Assert.That(file.Model.Config.ToJsonString(), Is.EqualTo(found.ToJsonString()));
+        Assert.That(file.Parameters, Is.EqualTo(report.Parameters));
+        Assert.That(file.Source.Single().Sha256, Has.Length.EqualTo(64));
+    }
+
+    [Test]
+    public void InTra_without_a_word_is_inferred_and_assumed()
+    {
+        using Workspace w = new();
+        ConversionReport report = CheckpointConverter.Convert([Fixtures.Golden("intra/tiny/weights.pth")], w.Output);
+        Assert.That(report.Told, Is.Empty);
+        Assert.That(report.Inferred.Select(n => $"{n.Key}={n.Value}"), Is.EquivalentTo(InferredOfTiny));
+        Assert.That(report.Assumed.Select(n => $"{n.Key}={n.Value}"), Does.Contain("h=8").And.Contain("image_h=64").And.Contain("long_skip=\"symmetric\""));
+        Assert.That(report.SkippedKeys, Has.Count.EqualTo(37).And.Contains("pos_embedding_loc").And.Contains("encoder_layer.sublayer.1.norm.bias"));
+        Assert.That(report.Warnings, Has.Some.Contains("long_skip").And.Some.Contains("mean_map"));
+    }
+
+    [Test]
+    public void Training_state_and_flat_dictionary_give_the_same_weights()
+    {
+        using Workspace w = new();
+        byte[][] data = [.. SameWeights.Select(name =>
+        {
+            CheckpointConverter.Convert([Fixtures.Golden("vitad/tiny/" + name)], w.Output, new ConversionOptions { Told = Fixtures.Config("vitad/tiny") });
+            using SafetensorsFile file = SafetensorsFile.Open(w.Output);
+            return File.ReadAllBytes(w.Output)[(int)file.Entries.Values.Min(e => e.Offset)..];
+        })];
+        Assert.That(data[1], Is.EqualTo(data[0]));
+    }
+
+    /// <summary>ADer freezes the teacher, so that its trained file holds the very table that timm resampled from the teacher's file.</summary>
+    [TestCase("teacher_dino.pth")]
+    [TestCase("teacher_dino_legacy.pth")]
+    public void Teacher_from_its_own_file_equals_the_frozen_one(string teacher)
+    {
+        using Workspace w = new(), v = new();
+        JsonObject config = Fixtures.Config("vitad/tiny");
+        CheckpointConverter.Convert([Fixtures.Golden("vitad/tiny/net.pth")], w.Output, new ConversionOptions { Told = config });
+        string student = v.Save(WithoutTeacher(Fixtures.Golden("vitad/tiny/net.pth")));
+        ConversionReport report = CheckpointConverter.Convert(
+            [Fixtures.Golden("vitad/tiny/" + teacher), student], v.Output, new ConversionOptions { Told = config });
+        Assert.That(report.Warnings, Has.Some.Contains("from 3×3 to 5×5"));
+        using ModelFile expected = ModelFile.Open(w.Output);
+        foreach (string name in expected.Tensors.Keys)
+        {
+            Assert.That(v.Read(name), Is.EqualTo(w.Read(name)).Within(name == "net_t.pos_embed" ? 1e-6f : 0f), name);
+        }
+    }
+
+    [TestCase("vitad/tiny/teacher_dino.pth", "teacher of a ViTAD")]
+    [TestCase("vitad/tiny/io.safetensors", "safetensors")]
+    [TestCase("vitad/tiny/case.json", "not a PyTorch checkpoint")]
+    public void Other_fixtures_are_called_what_they_are(string file, string message)
+    {
+        using Workspace w = new();
+        Assert.That(w.Fails([Fixtures.Golden(file)]).Message, Does.Contain(message));
+    }
+
+    /// <summary>The archive's storages with a pickle of student and fusion only, taken from the converted file's shapes.</summary>
+    private static byte[] WithoutTeacher(string path)
+    {
+        using Workspace w = new();
+        CheckpointConverter.Convert([path], w.Output, new ConversionOptions { Told = Fixtures.Config("vitad/tiny") });
+        using SafetensorsFile file = SafetensorsFile.Open(w.Output);
+        TorchFile torch = new();
+        Dictionary<string, object?> tensors = [];
+        foreach ((string name, SafetensorsEntry entry) in file.Entries.Where(e => !e.Key.StartsWith("net_t.", StringComparison.Ordinal)))
+        {
+            tensors.Add("module." + name, torch.Float(w.Read(name), [.. entry.Shape.Extents.ToArray().Select(e => (long)e)]));
+        }
+
+        torch.Root = new Dictionary<string, object?> { ["net"] = tensors, ["epoch"] = 3 };
+        return torch.Zip();
+    }
+}
