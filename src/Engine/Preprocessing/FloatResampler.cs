@@ -8,7 +8,8 @@ namespace KernelAD.Preprocessing;
 public static class FloatResampler
 {
     /// <summary>Resizes a grid.</summary>
-    /// <param name="source">(<paramref name="sourceHeight"/>, <paramref name="sourceWidth"/>, <paramref name="channels"/>), row-major.</param>
+    /// <param name="source">(<paramref name="sourceHeight"/>, <paramref name="sourceWidth"/>, <paramref name="channels"/>),
+    /// row-major.</param>
     /// <param name="sourceHeight">Rows of the grid.</param>
     /// <param name="sourceWidth">Columns of the grid.</param>
     /// <param name="channels">Length of a grid point's vector.</param>

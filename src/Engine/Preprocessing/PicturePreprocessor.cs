@@ -1,8 +1,11 @@
+using System.Runtime.CompilerServices;
+
 namespace KernelAD.Preprocessing;
 
 /// <summary>
 /// Turns 8-bit pictures into a network's input exactly as torchvision on Pillow does (Resize, CenterCrop, ToTensor, Normalize): red, green,
-/// blue planes of height × width float32, (value / 255 − mean) / std. Thread-safe; each concurrent call brings its own <see cref="PreprocessingScratch"/>.
+/// blue planes of height × width float32, (value / 255 − mean) / std. Thread-safe; each concurrent call brings its own
+/// <see cref="PreprocessingScratch"/>.
 /// Once its memory has grown and the picture sizes repeat, nothing is allocated.
 /// </summary>
 public sealed class PicturePreprocessor
@@ -42,9 +45,11 @@ public sealed class PicturePreprocessor
 
     /// <summary>Writes the network's input for one picture.</summary>
     /// <param name="picture">The picture, of any size.</param>
-    /// <param name="destination">Receives <see cref="Length"/> values: the red plane, the green plane, the blue plane, each row by row.</param>
+    /// <param name="destination">Receives <see cref="Length"/> values: the red plane, the green plane, the blue plane, each row by
+    /// row.</param>
     /// <param name="scratch">Working memory, used by no other call at the same time.</param>
     /// <exception cref="ArgumentException"><paramref name="destination"/> is too short.</exception>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Process(PictureView picture, Span<float> destination, PreprocessingScratch scratch)
     {
         ArgumentNullException.ThrowIfNull(scratch);
@@ -82,7 +87,8 @@ public sealed class PicturePreprocessor
     }
 
     /// <summary>
-    /// The part of a picture that the network's input shows, in the picture's pixels: where an anomaly map belongs. It reaches beyond the picture
+    /// The part of a picture that the network's input shows, in the picture's pixels: where an anomaly map belongs. It reaches beyond the
+    /// picture
     /// where the input is padded.
     /// </summary>
     public PictureRegion Region(int pictureHeight, int pictureWidth)
@@ -108,7 +114,9 @@ public sealed class PicturePreprocessor
             : (side, (int)((long)side * width / height));
     }
 
-    /// <summary>torchvision's CenterCrop: the offset of the crop is rounded half to even. A crop larger than the picture starts at 0 and is padded.</summary>
+    /// <summary>
+    /// torchvision's CenterCrop: the offset of the crop is rounded half to even. A crop larger than the picture starts at 0 and is padded.
+    /// </summary>
     private static int CropStart(int extent, int crop) =>
         crop >= extent ? 0 : (int)Math.Round((extent - crop) / 2.0, MidpointRounding.ToEven);
 
@@ -139,7 +147,8 @@ public sealed class PicturePreprocessor
     }
 
     /// <summary>
-    /// The axes of the last few picture sizes, so that a camera's pictures, or a folder of a few sizes, do not have weights computed again and again.
+    /// The axes of the last few picture sizes, so that a camera's pictures, or a folder of a few sizes, do not have weights computed again
+    /// and again.
     /// Bounded, because a folder may hold thousands of sizes.
     /// </summary>
     private sealed class AxisCache(Interpolation filter, int crop, int repeat)

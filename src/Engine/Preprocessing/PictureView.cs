@@ -1,13 +1,16 @@
 namespace KernelAD.Preprocessing;
 
-/// <summary>A picture in the caller's memory: rows from top to bottom, pixels from left to right, 8 bits a channel. Borrows, never copies.</summary>
+/// <summary>
+/// A picture in the caller's memory: rows from top to bottom, pixels from left to right, 8 bits a channel. Borrows, never copies.
+/// </summary>
 public readonly ref struct PictureView
 {
     /// <summary>The longest side that is accepted, in pixels: JPEG's own limit. It bounds the memory that resampling needs.</summary>
     public const int MaxSide = 65_535;
 
     /// <summary>
-    /// The largest picture that is accepted, in pixels. It is the number at which Pillow, too, refuses a picture as a decompression bomb: what trains can be run.
+    /// The largest picture that is accepted, in pixels. It is the number at which Pillow, too, refuses a picture as a decompression bomb:
+    /// what trains can be run.
     /// </summary>
     public const long MaxPixels = 178_956_970;
 
@@ -17,7 +20,8 @@ public readonly ref struct PictureView
     /// <param name="height">Rows, 1 … <see cref="MaxSide"/>.</param>
     /// <param name="format">Layout of a pixel.</param>
     /// <param name="stride">Bytes from one row to the next; 0 means that rows follow each other without gaps.</param>
-    /// <exception cref="BadInputException">The picture is empty or too large, or <paramref name="pixels"/> or <paramref name="stride"/> is too small for it.</exception>
+    /// <exception cref="BadInputException">The picture is empty or too large, or <paramref name="pixels"/> or <paramref name="stride"/> is
+    /// too small for it.</exception>
     public PictureView(ReadOnlySpan<byte> pixels, int width, int height, PixelFormat format, int stride = 0)
     {
         CheckExtent(width, height);
@@ -25,14 +29,16 @@ public readonly ref struct PictureView
         stride = stride == 0 ? rowBytes : stride;
         if (stride < rowBytes)
         {
-            throw new BadInputException($"a row of {width} {format} pixels takes {rowBytes} bytes, but the stride is {stride}; give the distance between rows in bytes");
+            throw new BadInputException(
+                $"a row of {width} {format} pixels takes {rowBytes} bytes, but the stride is {stride}; give the distance between rows in bytes");
         }
 
         long needed = ((long)(height - 1) * stride) + rowBytes;
         if (pixels.Length < needed)
         {
             throw new BadInputException(
-                $"a {format} picture of {width}×{height} pixels with a stride of {stride} takes {needed} bytes, but {pixels.Length} were given; check width, height and format");
+                $"a {format} picture of {width}×{height} pixels with a stride of {stride} takes {needed} bytes, "
+                + $"but {pixels.Length} were given; check width, height and format");
         }
 
         Pixels = pixels;
@@ -72,7 +78,8 @@ public readonly ref struct PictureView
         if (width > MaxSide || height > MaxSide || (long)width * height > MaxPixels)
         {
             throw new BadInputException(
-                $"the picture has {width}×{height} pixels; at most {MaxPixels:N0} pixels and {MaxSide:N0} a side are accepted; cut it into tiles or shrink it first");
+                $"the picture has {width}×{height} pixels; at most {MaxPixels:N0} pixels and {MaxSide:N0} a side are accepted; "
+                + "cut it into tiles or shrink it first");
         }
     }
 }

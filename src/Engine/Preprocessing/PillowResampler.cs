@@ -37,8 +37,14 @@ public static unsafe class PillowResampler
     }
 
     /// <summary>Resamples the part of a picture that the axes select into rows of red, green, blue.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     internal static void Resample(
-        PictureView source, ResampleAxis columns, ResampleAxis rows, Span<byte> destination, int destinationStride, PreprocessingScratch scratch)
+        PictureView source,
+        ResampleAxis columns,
+        ResampleAxis rows,
+        Span<byte> destination,
+        int destinationStride,
+        PreprocessingScratch scratch)
     {
         if (destination.Length < ((long)(rows.Count - 1) * destinationStride) + (columns.Count * 3))
         {
@@ -86,6 +92,7 @@ public static unsafe class PillowResampler
     }
 
     /// <summary>Spreads the bytes of a row over 32-bit lanes, four a pixel.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Widen(ReadOnlySpan<byte> row, PixelFormat format, int first, int count, int* output)
     {
         int bytes = format.BytesPerPixel();
@@ -144,6 +151,7 @@ public static unsafe class PillowResampler
     }
 
     /// <summary>One row of pixels through the taps of every column: four taps a vector.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     internal static void Horizontal512(int* line, ResampleAxis columns, int* output)
     {
         int length = columns.Taps * Lanes;
@@ -163,6 +171,7 @@ public static unsafe class PillowResampler
     }
 
     /// <summary>One row of pixels through the taps of every column: two taps a vector.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     internal static void Horizontal256(int* line, ResampleAxis columns, int* output)
     {
         int length = columns.Taps * Lanes;
@@ -181,6 +190,7 @@ public static unsafe class PillowResampler
     }
 
     /// <summary>One row of pixels through the taps of every column: one tap a vector.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     internal static void Horizontal128(int* line, ResampleAxis columns, int* output)
     {
         int length = columns.Taps * Lanes;
@@ -198,7 +208,10 @@ public static unsafe class PillowResampler
         }
     }
 
-    /// <summary>One output row from the rows in the ring. <paramref name="length"/> is a multiple of four: pixels have four lanes.</summary>
+    /// <summary>
+    /// One output row from the rows in the ring. <paramref name="length"/> is a multiple of four: pixels have four lanes.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Vertical(int* ring, ResampleAxis rows, int y, int length, int* output)
     {
         int count = rows.Counts[y];
@@ -211,7 +224,7 @@ public static unsafe class PillowResampler
             {
                 for (; i + Vector512<int>.Count <= length; i += Vector512<int>.Count)
                 {
-                    Vector512<int> sum = Vector512.Create(Half);
+                    Vector512<int> sum = Vector512<int>.Zero;
                     int* row = first;
                     for (int j = 0; j < count; j++)
                     {
@@ -219,14 +232,14 @@ public static unsafe class PillowResampler
                         row = row + length == end ? ring : row + length;
                     }
 
-                    Vector512.Min(Vector512.Max(sum >> ResampleAxis.FractionBits, Vector512<int>.Zero), Vector512.Create(255)).Store(output + i);
+                    Round(sum).Store(output + i);
                 }
             }
             else if (Vector256.IsHardwareAccelerated)
             {
                 for (; i + Vector256<int>.Count <= length; i += Vector256<int>.Count)
                 {
-                    Vector256<int> sum = Vector256.Create(Half);
+                    Vector256<int> sum = Vector256<int>.Zero;
                     int* row = first;
                     for (int j = 0; j < count; j++)
                     {
@@ -234,7 +247,7 @@ public static unsafe class PillowResampler
                         row = row + length == end ? ring : row + length;
                     }
 
-                    Vector256.Min(Vector256.Max(sum >> ResampleAxis.FractionBits, Vector256<int>.Zero), Vector256.Create(255)).Store(output + i);
+                    Round(sum).Store(output + i);
                 }
             }
 
@@ -254,6 +267,23 @@ public static unsafe class PillowResampler
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector128<int> Round(Vector128<int> sum) =>
-        Vector128.Min(Vector128.Max((sum + Vector128.Create(Half)) >> ResampleAxis.FractionBits, Vector128<int>.Zero), Vector128.Create(255));
+    private static Vector128<int> Round(Vector128<int> sum)
+    {
+        sum = (sum + Vector128.Create(Half)) >> ResampleAxis.FractionBits;
+        return Vector128.Min(Vector128.Max(sum, Vector128<int>.Zero), Vector128.Create(255));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<int> Round(Vector256<int> sum)
+    {
+        sum = (sum + Vector256.Create(Half)) >> ResampleAxis.FractionBits;
+        return Vector256.Min(Vector256.Max(sum, Vector256<int>.Zero), Vector256.Create(255));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<int> Round(Vector512<int> sum)
+    {
+        sum = (sum + Vector512.Create(Half)) >> ResampleAxis.FractionBits;
+        return Vector512.Min(Vector512.Max(sum, Vector512<int>.Zero), Vector512.Create(255));
+    }
 }

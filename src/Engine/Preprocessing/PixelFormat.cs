@@ -6,7 +6,10 @@ public enum PixelFormat
     /// <summary>Red, green, blue.</summary>
     Rgb24,
 
-    /// <summary>Red, green, blue, alpha. Alpha is dropped, not blended, as Pillow's <c>convert("RGB")</c> does; colours are taken as not premultiplied.</summary>
+    /// <summary>
+    /// Red, green, blue, alpha. Alpha is dropped, not blended, as Pillow's <c>convert("RGB")</c> does; colours are taken as not
+    /// premultiplied.
+    /// </summary>
     Rgba32,
 
     /// <summary>Blue, green, red.</summary>
@@ -33,7 +36,7 @@ public static class PixelFormats
     };
 
     /// <summary>Where a pixel's red, green and blue bytes lie, counted from its first byte.</summary>
-    internal static (int Red, int Green, int Blue) ChannelOffsets(this PixelFormat format) => format switch
+    public static (int Red, int Green, int Blue) ChannelOffsets(this PixelFormat format) => format switch
     {
         PixelFormat.Gray8 => (0, 0, 0),
         PixelFormat.Bgr24 or PixelFormat.Bgra32 => (2, 1, 0),

@@ -1,7 +1,8 @@
 namespace KernelAD.Preprocessing;
 
 /// <summary>
-/// What resampling does along one axis: for every output position that is wanted, where its taps start and their integer weights (22 fractional
+/// What resampling does along one axis: for every output position that is wanted, where its taps start and their integer weights (22
+/// fractional
 /// bits). Only a range of the output may be wanted (a crop); it is computed exactly as it would be within the whole.
 /// </summary>
 internal sealed class ResampleAxis
@@ -19,7 +20,8 @@ internal sealed class ResampleAxis
     /// <param name="output">Extent after resampling.</param>
     /// <param name="first">First output position that is wanted.</param>
     /// <param name="count">Number of output positions that are wanted.</param>
-    /// <param name="repeat">How often each weight is stored in a row, so that a vector of weights fits a vector of pixels of so many channels.</param>
+    /// <param name="repeat">How often each weight is stored in a row, so that a vector of weights fits a vector of pixels of so many
+    /// channels.</param>
     public ResampleAxis(Interpolation filter, int input, int output, int first, int count, int repeat)
     {
         Count = count;
@@ -107,7 +109,8 @@ internal static class InterpolationFilters
     };
 
     /// <summary>
-    /// The filter at a distance: 1 − |x| for <see cref="Interpolation.Bilinear"/>; Keys' cubic with a = −0.5 for <see cref="Interpolation.Bicubic"/>.
+    /// The filter at a distance: 1 − |x| for <see cref="Interpolation.Bilinear"/>; Keys' cubic with a = −0.5 for
+    /// <see cref="Interpolation.Bicubic"/>.
     /// Evaluated in the order in which Pillow does, since the integer weights depend on the last bit.
     /// </summary>
     public static double Weight(this Interpolation filter, double x)
