@@ -45,7 +45,7 @@ public static class SafetensorsWriter
     /// <exception cref="OutputException">The folder is missing or not writable, or the disk is full.</exception>
     public static void Write(
         string path, IReadOnlyList<TensorSource> tensors, IReadOnlyDictionary<string, string> metadata, CancellationToken cancellation = default) =>
-        Write(path, tensors, metadata, static p => new FileStream(p, FileMode.CreateNew, FileAccess.Write, FileShare.None, 1 << 16), cancellation);
+        Write(path, tensors, metadata, AtomicFile.CreateNew, cancellation);
 
     /// <summary>As the public overload, with a hook for a disk that misbehaves.</summary>
     internal static void Write(
@@ -60,31 +60,7 @@ public static class SafetensorsWriter
         ArgumentNullException.ThrowIfNull(metadata);
         TensorSource[] ordered = [.. tensors.OrderByDescending(t => t.Type.Size())];
         byte[] header = Header(ordered, metadata);
-        string temporary = $"{path}.tmp-{Path.GetRandomFileName()}";
-        bool done = false;
-        try
-        {
-            using (Stream file = create(temporary))
-            {
-                WriteContent(file, header, ordered, cancellation);
-                file.Flush();
-                (file as FileStream)?.Flush(flushToDisk: true);
-            }
-
-            File.Move(temporary, path, overwrite: true);
-            done = true;
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
-        {
-            throw new OutputException($"{path}: cannot be written: {e.Message} Check that the folder exists and is writable and that the disk has {TotalBytes(ordered, header):N0} bytes free.", e);
-        }
-        finally
-        {
-            if (!done)
-            {
-                DeleteQuietly(temporary);
-            }
-        }
+        AtomicFile.Write(path, TotalBytes(ordered, header), create, file => WriteContent(file, header, ordered, cancellation));
     }
 
     private static long TotalBytes(TensorSource[] tensors, byte[] header) => header.Length + tensors.Sum(t => t.ByteCount);
@@ -157,18 +133,6 @@ public static class SafetensorsWriter
         buffer.WrittenSpan.CopyTo(header.AsSpan(8));
         header.AsSpan(8 + buffer.WrittenCount).Fill((byte)' ');
         return header;
-    }
-
-    private static void DeleteQuietly(string path)
-    {
-        try
-        {
-            File.Delete(path);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
-        {
-            // The error that led here is the one worth reporting.
-        }
     }
 
     /// <summary>Passes bytes on and counts them.</summary>
