@@ -3,7 +3,6 @@ using System.Runtime.InteropServices;
 using System.Text;
 using KernelAD.Cli.Output;
 using KernelAD.Imaging;
-using KernelAD.Preprocessing;
 
 namespace KernelAD.Cli;
 
@@ -13,7 +12,7 @@ namespace KernelAD.Cli;
 /// </summary>
 internal sealed class Detection(AnomalyDetector detector, DetectorOptions options)
 {
-    private readonly PicturePreprocessor _preprocessor = new(detector.Preprocessing);
+    private readonly OverlayPainter _painter = new(detector);
     private readonly StringBuilder _csv = new("picture,width,height,score,threshold,is_anomalous,error\r\n");
     private Dictionary<PictureEntry, string> _overlays = [];
     private int _failed;
@@ -193,11 +192,7 @@ internal sealed class Detection(AnomalyDetector detector, DetectorOptions option
             OutputFile.PrepareFolder(folder);
         }
 
-        using Picture overlay = Overlay.Draw(picture.View, new MapView(map, detector.MapHeight, detector.MapWidth), new OverlayOptions(scale)
-        {
-            Region = _preprocessor.Region(picture.Height, picture.Width),
-            Threshold = (float?)detector.Threshold,
-        });
+        using Picture overlay = _painter.Draw(picture, map, scale);
         PictureFile.WritePng(path, overlay.View);
     }
 
