@@ -41,7 +41,9 @@ internal static class DemoPage
         .facts b { display: block; font-size: 1.15rem; }
         .scale { margin: 1.2rem 0; max-width: 30rem; }
         .scale img { display: block; width: 100%; height: 1.1rem; border-radius: .2rem; }
-        .scale div { display: flex; justify-content: space-between; font-size: .88rem; font-variant-numeric: tabular-nums; }
+        .scale div { display: grid; grid-template-columns: 1fr auto 1fr; font-size: .88rem; font-variant-numeric: tabular-nums; }
+        .scale span:last-child { text-align: right; }
+        footer { margin-top: 2rem; }
         .cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(22rem, 1fr)); gap: 1rem; }
         figure { margin: 0; background: #fff; border: 1px solid #dfe2e6; border-radius: .5rem; overflow: hidden; }
         figure .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 2px; background: #dfe2e6; }
@@ -103,7 +105,7 @@ internal static class DemoPage
             html.Append("</div>\n");
         }
 
-        html.Append(CultureInfo.InvariantCulture, $"<p class=\"quiet\">Ran on: {Escape(ran)}.</p>\n<p class=\"quiet\">{Escape(samples.Attribution)}</p>\n</body>\n</html>\n");
+        html.Append(CultureInfo.InvariantCulture, $"<footer>\n<p class=\"quiet\">Ran on: {Escape(ran)}.</p>\n<p class=\"quiet\">{Escape(samples.Attribution)}</p>\n</footer>\n</body>\n</html>\n");
         return html.ToString();
     }
 

@@ -40,7 +40,7 @@ internal static class DoctorCommand
                 ("os", $"{RuntimeInformation.OSDescription}, {RuntimeInformation.OSArchitecture.ToString().ToLowerInvariant()}"),
                 ("cpu", $"{Machine.Processor()}, {Environment.ProcessorCount} processors"),
                 ("vectors", SimdTier.Name),
-                ("fma_peak_gflops", $"{FmaPeak.Measure(1):F1} with 1 thread, {FmaPeak.Measure(Environment.ProcessorCount):F1} with {Environment.ProcessorCount}"),
+                ("fma_peak", $"{FmaPeak.Measure(1):F1} GFLOP/s with 1 thread, {FmaPeak.Measure(Environment.ProcessorCount):F1} with {Environment.ProcessorCount}"),
                 ("memory", $"{ByteSize.Format(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes)} available to this process"),
                 ("pictures", pictureFault is null ? "the picture library works" : "the picture library does not work"),
                 ("device cpu", "available"),
