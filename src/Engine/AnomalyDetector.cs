@@ -115,7 +115,7 @@ public sealed partial class AnomalyDetector : IDisposable
     {
         float[] map = new float[MapWidth * MapHeight];
         float score = Detect(picture, map, out DetectionTimings timings, cancellation);
-        return new AnomalyResult(score, Threshold, map, MapWidth, MapHeight, timings);
+        return new AnomalyResult(score, Threshold, map, MapWidth, MapHeight, timings, _preprocessor.Region(picture.Height, picture.Width));
     }
 
     /// <summary>Judges one picture into the caller's memory; allocates nothing once every size has been seen.</summary>
@@ -129,6 +129,7 @@ public sealed partial class AnomalyDetector : IDisposable
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         RequireLength(map.Length, (long)MapWidth * MapHeight, nameof(map));
+        using Activity? activity = Telemetry.Activities.StartActivity("detect");
         CallMemory memory = _single.Rent(cancellation);
         try
         {
@@ -139,6 +140,8 @@ public sealed partial class AnomalyDetector : IDisposable
             context.Run([], cancellation);
             timings = new DetectionTimings(Stopwatch.GetElapsedTime(start, prepared), Stopwatch.GetElapsedTime(prepared));
             context.Result("anomaly_map").CopyTo(map);
+            Telemetry.Duration.Record(timings.Preprocess.TotalSeconds + timings.Network.TotalSeconds);
+            Telemetry.Pictures.Add(1);
             return CheckedScore(context.Result("image_score")[0]);
         }
         finally
@@ -164,6 +167,7 @@ public sealed partial class AnomalyDetector : IDisposable
         RequireLength(inputs.Length, 3L * pixels * count, nameof(inputs));
         RequireLength(maps.Length, (long)pixels * count, nameof(maps));
         RequireLength(scores.Length, count, nameof(scores));
+        using Activity? activity = Telemetry.Activities.StartActivity("detect batch");
         ContextPool pool = batch == 1 ? _single : Pool(batch, []);
         CallMemory memory = pool.Rent(cancellation);
         try
@@ -176,6 +180,7 @@ public sealed partial class AnomalyDetector : IDisposable
                 pictures.CopyTo(context.Input);
                 context.Input[pictures.Length..].Clear();
                 context.Run([], cancellation);
+                Telemetry.Pictures.Add(part);
                 context.Result("anomaly_map")[..(pixels * part)].CopyTo(maps[(pixels * first)..]);
                 for (int i = 0; i < part; i++)
                 {

@@ -1,3 +1,5 @@
+using KernelAD.Preprocessing;
+
 namespace KernelAD;
 
 /// <summary>Where the time of one call went.</summary>
@@ -8,14 +10,23 @@ public readonly record struct DetectionTimings(TimeSpan Preprocess, TimeSpan Net
 /// <summary>The verdict on one picture. Raw score, threshold and decision are separate things; nothing is normalised behind the user's back.</summary>
 public sealed class AnomalyResult
 {
-    internal AnomalyResult(float score, double? threshold, float[] map, int mapWidth, int mapHeight, DetectionTimings timings)
+    private readonly float[] _map;
+
+    internal AnomalyResult(float score, double? threshold, float[] map, int mapWidth, int mapHeight, DetectionTimings timings, PictureRegion region)
     {
         Score = score;
         Threshold = threshold;
-        Map = map;
+        _map = map;
         MapWidth = mapWidth;
         MapHeight = mapHeight;
         Timings = timings;
+        Region = region;
+    }
+
+    private AnomalyResult(AnomalyResult other, string source)
+        : this(other.Score, other.Threshold, other._map, other.MapWidth, other.MapHeight, other.Timings, other.Region)
+    {
+        Source = source;
     }
 
     /// <summary>The model's raw image score: the larger, the more anomalous. Its unit is the model's own.</summary>
@@ -31,7 +42,7 @@ public sealed class AnomalyResult
         : throw new InvalidOperationException("there is no threshold to decide by: the model file has no calibration, set DetectorOptions.Threshold");
 
     /// <summary>The raw anomaly map, row by row, <see cref="MapHeight"/> × <see cref="MapWidth"/> values, in the model's resolution.</summary>
-    public ReadOnlyMemory<float> Map { get; }
+    public ReadOnlyMemory<float> Map => _map;
 
     /// <summary>Width of the map.</summary>
     public int MapWidth { get; }
@@ -41,4 +52,13 @@ public sealed class AnomalyResult
 
     /// <summary>Where the time went.</summary>
     public DetectionTimings Timings { get; }
+
+    /// <summary>The part of the picture that the map covers; all of it unless the model crops or pads.</summary>
+    public PictureRegion Region { get; }
+
+    /// <summary>The picture's file, if it was read from one.</summary>
+    public string? Source { get; }
+
+    /// <summary>The same result, said to be of a file.</summary>
+    public AnomalyResult From(string source) => new(this, source);
 }

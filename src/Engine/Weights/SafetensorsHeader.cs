@@ -13,7 +13,7 @@ internal static class SafetensorsHeader
     /// <summary>Longest header accepted, the reference implementation's limit.</summary>
     public const int MaxBytes = 100_000_000;
 
-    private const int MaxTensors = 1_000_000;
+    private const int MaxTensors = 100_000;
     private const int MaxRank = 16;
 
     /// <summary>The format's names of the element types, in the order of <see cref="ElementType"/>.</summary>

@@ -150,7 +150,7 @@ internal sealed unsafe class AttentionStep : CpuStep
         {
             for (int column = 0; column < _shape.KeyWidth; column += TSimd.Lanes)
             {
-                TVector value = TSimd.LoadFirst(q + column, Math.Min(TSimd.Lanes, _shape.KeyWidth - column));
+                TVector value = SimdTail.Load<TSimd, TVector>(q + column, _shape.KeyWidth - column);
                 TSimd.Store(TSimd.Multiply(value, scale), packed + RowTiles.Index(row, column, _shape.KeyWidth));
             }
         }
@@ -158,8 +158,9 @@ internal sealed unsafe class AttentionStep : CpuStep
 
     private void PackKeys(float* k, int keys, float* panels)
     {
-        for (int key = 0; key < keys; key += SimdTier.PanelColumns, panels += _shape.KeyWidth * SimdTier.PanelColumns)
-            PackedWeights.PackPanel(k + (key * _k.RowStride), _k.RowStride, Math.Min(SimdTier.PanelColumns, keys - key), _shape.KeyWidth, panels);
+        int columns = SimdTier.PanelColumns;
+        for (int key = 0; key < keys; key += columns, panels += _shape.KeyWidth * columns)
+            PackedWeights.PackPanel(k + (key * _k.RowStride), _k.RowStride, Math.Min(columns, keys - key), _shape.KeyWidth, panels);
     }
 
     // V has the layout of a panel already but for its row stride; copying it costs little and spares the kernel a page per key.
@@ -167,13 +168,14 @@ internal sealed unsafe class AttentionStep : CpuStep
         where TSimd : ISimd<TVector>
         where TVector : struct
     {
+        int columns = SimdTier.PanelColumns;
         for (int column = 0; column < _outputStride; column += TSimd.Lanes)
         {
-            int count = Math.Clamp(_shape.ValueWidth - column, 0, TSimd.Lanes);
+            int remaining = Math.Max(_shape.ValueWidth - column, 0);
             float* source = v + column;
-            float* target = panels + ((long)(column / SimdTier.PanelColumns) * keys * SimdTier.PanelColumns) + (column % SimdTier.PanelColumns);
-            for (int key = 0; key < keys; key++, source += _v.RowStride, target += SimdTier.PanelColumns)
-                TSimd.Store(TSimd.LoadFirst(source, count), target);
+            float* target = panels + ((long)(column / columns) * keys * columns) + (column % columns);
+            for (int key = 0; key < keys; key++, source += _v.RowStride, target += columns)
+                TSimd.Store(SimdTail.Load<TSimd, TVector>(source, remaining), target);
         }
     }
 
@@ -221,7 +223,14 @@ internal sealed unsafe class AttentionStep : CpuStep
         for (int column = 0; column < _outputStride; column += columns)
         {
             Gemm.MultiplyTile<TSimd, TVector>(
-                rows, scores, scratch + _vOffset + (column * keys), keys, output + column, _outputStride, TSimd.Lanes, accumulate: !firstBlock);
+                rows,
+                scores,
+                scratch + _vOffset + (column * keys),
+                keys,
+                output + column,
+                _outputStride,
+                TSimd.Lanes,
+                accumulate: !firstBlock);
         }
     }
 
@@ -233,33 +242,33 @@ internal sealed unsafe class AttentionStep : CpuStep
         where TVector : struct
     {
         // Lanes without a key must neither win the maximum nor add to the sum.
-        for (int key = keys; key % TSimd.Lanes != 0; key++)
-            row[RowTiles.Index(0, key, keys)] = float.NegativeInfinity;
-
-        nint blockStride = SimdTier.TileRows * RowTiles.BlockColumns;
-        TVector largest = TSimd.Broadcast(before);
-        float* block = row;
-        for (int key = 0; key < keys; key += RowTiles.BlockColumns, block += blockStride)
+        int whole = keys & -TSimd.Lanes;
+        if (whole < keys)
         {
-            for (int lane = 0; lane < RowTiles.BlockColumns && key + lane < keys; lane += TSimd.Lanes)
-                largest = TSimd.Max(largest, TSimd.Load(block + lane));
+            TVector key = TSimd.LessThan(TSimd.Indices, TSimd.Broadcast(keys - whole));
+            float* last = At(row, whole);
+            TSimd.Store(TSimd.Select(key, TSimd.Load(last), TSimd.Broadcast(float.NegativeInfinity)), last);
         }
+
+        TVector largest = TSimd.Broadcast(before);
+        for (int key = 0; key < keys; key += TSimd.Lanes)
+            largest = TSimd.Max(largest, TSimd.Load(At(row, key)));
 
         maximum = TSimd.ReduceMax(largest);
         TVector shift = TSimd.Broadcast(maximum);
         TVector sum = TSimd.Zero;
-        block = row;
-        for (int key = 0; key < keys; key += RowTiles.BlockColumns, block += blockStride)
+        for (int key = 0; key < keys; key += TSimd.Lanes)
         {
-            for (int lane = 0; lane < RowTiles.BlockColumns && key + lane < keys; lane += TSimd.Lanes)
-            {
-                TVector power = VectorMath.Exp2<TSimd, TVector>(TSimd.Subtract(TSimd.Load(block + lane), shift));
-                TSimd.Store(power, block + lane);
-                sum = TSimd.Add(sum, power);
-            }
+            float* logits = At(row, key);
+            TVector power = VectorMath.Exp2<TSimd, TVector>(TSimd.Subtract(TSimd.Load(logits), shift));
+            TSimd.Store(power, logits);
+            sum = TSimd.Add(sum, power);
         }
 
         return TSimd.ReduceAdd(sum);
+
+        static float* At(float* row, int key) =>
+            row + (key / RowTiles.BlockColumns * SimdTier.TileRows * RowTiles.BlockColumns) + (key % RowTiles.BlockColumns);
     }
 
     private void Scale<TSimd, TVector>(float* row, float factor)

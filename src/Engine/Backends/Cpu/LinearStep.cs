@@ -37,7 +37,13 @@ internal sealed unsafe class LinearStep : CpuStep
     /// <param name="activation">What is applied to X·Wᵀ + bias.</param>
     /// <param name="residual">[M, N] row-major, added last.</param>
     public LinearStep(
-        int m, PackedWeights weights, BufferRef x, BufferRef y, bool yRowTiles = false, Activation activation = Activation.None, BufferRef? residual = null)
+        int m,
+        PackedWeights weights,
+        BufferRef x,
+        BufferRef y,
+        bool yRowTiles = false,
+        Activation activation = Activation.None,
+        BufferRef? residual = null)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(m);
         M = m;

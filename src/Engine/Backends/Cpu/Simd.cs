@@ -24,6 +24,9 @@ internal unsafe interface ISimd<TVector>
     /// <summary>All lanes 0.</summary>
     static abstract TVector Zero { get; }
 
+    /// <summary>0, 1, 2, … in the lanes.</summary>
+    static abstract TVector Indices { get; }
+
     /// <summary>Loads from memory of any alignment.</summary>
     static abstract TVector Load(float* source);
 
@@ -94,6 +97,8 @@ internal unsafe struct Simd512 : ISimd<Vector512<float>>
     public static int Lanes => 16;
 
     public static Vector512<float> Zero => Vector512<float>.Zero;
+
+    public static Vector512<float> Indices => Vector512<float>.Indices;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Load(float* source) => Vector512.Load(source);
@@ -193,6 +198,8 @@ internal unsafe struct Simd256 : ISimd<Vector256<float>>
 
     public static Vector256<float> Zero => Vector256<float>.Zero;
 
+    public static Vector256<float> Indices => Vector256<float>.Indices;
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Load(float* source) => Vector256.Load(source);
 
@@ -288,6 +295,8 @@ internal unsafe struct Simd128 : ISimd<Vector128<float>>
     public static int Lanes => 4;
 
     public static Vector128<float> Zero => Vector128<float>.Zero;
+
+    public static Vector128<float> Indices => Vector128<float>.Indices;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<float> Load(float* source) => Vector128.Load(source);

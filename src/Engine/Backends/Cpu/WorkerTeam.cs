@@ -149,7 +149,9 @@ internal sealed unsafe class WorkerTeam
         int left = (int)(ticket & PartMask);
 
         // A stale number of threads cannot do harm: the exchange succeeds only if the ticket, hence the run, is still the same.
-        if (left == 0 || thread >= Volatile.Read(ref _threads) || Interlocked.CompareExchange(ref _ticket.Value, ticket - 1, ticket) != ticket)
+        if (left == 0 || thread >= Volatile.Read(ref _threads))
+            return false;
+        if (Interlocked.CompareExchange(ref _ticket.Value, ticket - 1, ticket) != ticket)
             return false;
 
         try

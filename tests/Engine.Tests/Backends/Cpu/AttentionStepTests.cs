@@ -1,6 +1,6 @@
 using KernelAD.Backends.Cpu;
 
-namespace KernelAD.Engine.Tests.Backends.Cpu;
+namespace KernelAD.Tests.Backends.Cpu;
 
 public sealed unsafe class AttentionStepTests
 {
@@ -22,7 +22,7 @@ public sealed unsafe class AttentionStepTests
         AttentionShape shape = new(extents[0], extents[1], extents[2], extents[3], extents[4], extents[5]);
         using Case data = new(shape, rowTiles, scale, seed: 1);
         data.Run(threads: 2);
-        data.AssertEqualsReference(tolerance: 2e-6 * scale);
+        data.AssertEqualsReference(tolerance: 4e-6 * scale);
         data.Y.AssertNothingWrittenOutside();
     }
 

@@ -1,14 +1,19 @@
 using System.Runtime.Intrinsics;
 using KernelAD.Backends.Cpu;
 
-namespace KernelAD.Engine.Tests.Backends.Cpu;
+namespace KernelAD.Tests.Backends.Cpu;
 
 public sealed unsafe class GemmTests
 {
     [Test]
-    public void Tile_of_any_height_equals_the_reference_and_accumulates([Range(1, 12)] int rows, [Values(1, 15, 16, 17, 64, 100)] int k)
+    public void Tile_of_any_height_equals_the_reference_and_accumulates([Values(1, 15, 16, 17, 64, 100)] int k)
     {
-        Assume.That(rows, Is.LessThanOrEqualTo(SimdTier.TileRows));
+        for (int rows = 1; rows <= SimdTier.TileRows; rows++)
+            MultiplyAndCompare(rows, k);
+    }
+
+    private static void MultiplyAndCompare(int rows, int k)
+    {
         Random random = new((100 * rows) + k);
         int columns = SimdTier.PanelColumns;
         using GuardedMatrix a = GuardedMatrix.Random(random, rows, k, rowTiles: true);
