@@ -1,5 +1,7 @@
+using System.Text.Json.Nodes;
 using KernelAD.Preprocessing;
 using KernelAD.Tensors;
+using KernelAD.Weights;
 
 namespace KernelAD.Engine.Tests;
 
@@ -155,17 +157,17 @@ public sealed class AnomalyDetectorTests
     [Test]
     public void Weights_that_are_not_finite_or_overflow_never_become_a_score()
     {
-        using RandomModel bad = RandomModel.Create("ViTAD", new System.Text.Json.Nodes.JsonObject
+        using RandomModel bad = RandomModel.Create("ViTAD", new JsonObject
         {
-            ["image"] = new System.Text.Json.Nodes.JsonArray(8, 8),
+            ["image"] = new JsonArray(8, 8),
             ["patch"] = 4,
             ["embed_dim"] = 8,
             ["heads"] = 1,
             ["teacher_depth"] = 1,
-            ["teachers"] = new System.Text.Json.Nodes.JsonArray(1),
-            ["neck"] = new System.Text.Json.Nodes.JsonArray(1),
+            ["teachers"] = new JsonArray(1),
+            ["neck"] = new JsonArray(1),
             ["student_depth"] = 1,
-            ["students"] = new System.Text.Json.Nodes.JsonArray(1),
+            ["students"] = new JsonArray(1),
             ["image_score_avgpool"] = 2,
         }, t => [.. Enumerable.Repeat(t.Name == "net_fusion.fc.bias" ? float.PositiveInfinity : 0.1f, (int)t.Shape.Count)]);
         Assert.That(() => AnomalyDetector.Load(bad.Path), Throws.TypeOf<ModelFileException>().With.Message.Contains("net_fusion.fc.bias"));
@@ -178,15 +180,15 @@ public sealed class AnomalyDetectorTests
         string bare = file.Path + ".bare";
         try
         {
-            using (Weights.ModelFile model = Weights.ModelFile.Open(file.Path))
+            using (ModelFile model = ModelFile.Open(file.Path))
             {
-                Weights.TensorSource[] tensors = [.. model.Tensors.Values.Where(t => t.Name != Models.InTra.MeanMapKey).Select(t =>
+                TensorSource[] tensors = [.. model.Tensors.Values.Where(t => t.Name != Models.InTra.MeanMapKey).Select(t =>
                 {
                     Tensor tensor = new(t.Shape);
                     model.ReadFloat32(t.Name, tensor.Data);
-                    return Weights.TensorSource.Of(t.Name, tensor);
+                    return TensorSource.Of(t.Name, tensor);
                 })];
-                Weights.ModelFile.Write(bare, model.Model, tensors, model.Details);
+                ModelFile.Write(bare, model.Model, tensors, model.Details);
             }
 
             using AnomalyDetector detector = AnomalyDetector.Load(bare);

@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json.Nodes;
 
-namespace KernelAD.Tests;
+namespace KernelAD.Engine.Tests;
 
 /// <summary>Reads golden tensors without the engine's own reader, and the formula values of tests/Fixtures/golden/README.md.</summary>
 internal static class GoldenIo

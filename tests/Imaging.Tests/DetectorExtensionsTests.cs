@@ -1,12 +1,11 @@
 using System.Text.Json.Nodes;
 using KernelAD.Golden;
-using KernelAD.Imaging;
 using KernelAD.Models;
 using KernelAD.Preprocessing;
 using KernelAD.Tensors;
 using KernelAD.Weights;
 
-namespace KernelAD.Tests.Imaging;
+namespace KernelAD.Imaging.Tests;
 
 public sealed class DetectorExtensionsTests
 {

@@ -199,7 +199,12 @@ public class LayoutTests
         using Workspace w = new();
         JsonObject config = new()
         {
-            ["image"] = new JsonArray(64, 64), ["patch"] = 16, ["embed_dim"] = 64, ["heads"] = 1, ["teacher_depth"] = 12, ["student_depth"] = 9,
+            ["image"] = new JsonArray(64, 64),
+            ["patch"] = 16,
+            ["embed_dim"] = 64,
+            ["heads"] = 1,
+            ["teacher_depth"] = 12,
+            ["student_depth"] = 9,
         };
         ConversionReport report = w.Convert(TinyModels.Checkpoint("ViTAD", config).File.Zip());
         Assert.That(report.Assumed.Select(n => $"{n.Key}={n.Value}"), Does.Contain("teachers=[3,6,9]").And.Contain("students=[3,6,9]").And.Contain("neck=[12]").And.Contain("heads=1"));

@@ -8,8 +8,19 @@ internal static class TinyModels
 {
     public static JsonObject InTraConfig => new()
     {
-        ["image_h"] = 8, ["image_w"] = 8, ["K"] = 2, ["L"] = 3, ["C"] = 3, ["N"] = 1, ["h"] = 2, ["d_model"] = 4, ["grid_max"] = 4,
-        ["long_skip"] = "symmetric", ["window"] = "centered", ["position"] = "global", ["map"] = "paper",
+        ["image_h"] = 8,
+        ["image_w"] = 8,
+        ["K"] = 2,
+        ["L"] = 3,
+        ["C"] = 3,
+        ["N"] = 1,
+        ["h"] = 2,
+        ["d_model"] = 4,
+        ["grid_max"] = 4,
+        ["long_skip"] = "symmetric",
+        ["window"] = "centered",
+        ["position"] = "global",
+        ["map"] = "paper",
     };
 
     /// <summary>What the tensors of <see cref="InTra"/> do not show.</summary>
@@ -17,13 +28,23 @@ internal static class TinyModels
 
     public static JsonObject VitAdConfig => new()
     {
-        ["image"] = new JsonArray(20, 20), ["patch"] = 4, ["embed_dim"] = 8, ["heads"] = 2, ["teacher_depth"] = 2, ["teachers"] = new JsonArray(1),
-        ["neck"] = new JsonArray(2), ["student_depth"] = 1, ["students"] = new JsonArray(1),
+        ["image"] = new JsonArray(20, 20),
+        ["patch"] = 4,
+        ["embed_dim"] = 8,
+        ["heads"] = 2,
+        ["teacher_depth"] = 2,
+        ["teachers"] = new JsonArray(1),
+        ["neck"] = new JsonArray(2),
+        ["student_depth"] = 1,
+        ["students"] = new JsonArray(1),
     };
 
     public static JsonObject VitAdTold => new()
     {
-        ["heads"] = 2, ["teachers"] = new JsonArray(1), ["neck"] = new JsonArray(2), ["students"] = new JsonArray(1),
+        ["heads"] = 2,
+        ["teachers"] = new JsonArray(1),
+        ["neck"] = new JsonArray(2),
+        ["students"] = new JsonArray(1),
     };
 
     /// <summary>The tensors of a model as a state dictionary in a file.</summary>

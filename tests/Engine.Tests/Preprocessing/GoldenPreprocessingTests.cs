@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
 using KernelAD.Preprocessing;
 
-namespace KernelAD.Tests.Preprocessing;
+namespace KernelAD.Engine.Tests.Preprocessing;
 
 /// <summary>Pictures through Pillow and torchvision, recorded, against ours.</summary>
 [TestFixture]

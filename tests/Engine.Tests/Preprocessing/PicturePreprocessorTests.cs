@@ -1,6 +1,6 @@
 using KernelAD.Preprocessing;
 
-namespace KernelAD.Tests.Preprocessing;
+namespace KernelAD.Engine.Tests.Preprocessing;
 
 [TestFixture]
 internal sealed class PicturePreprocessorTests

@@ -1,6 +1,6 @@
 using KernelAD.Weights;
 
-namespace KernelAD.Tests.Weights;
+namespace KernelAD.Engine.Tests.Weights;
 
 public class FiniteTests
 {

@@ -4,13 +4,20 @@ using KernelAD.Preprocessing;
 using KernelAD.Tensors;
 using KernelAD.Weights;
 
-namespace KernelAD.Tests.Weights;
+namespace KernelAD.Engine.Tests.Weights;
 
 public class ModelFileTests
 {
     private static readonly Model Tiny = ModelRegistry.Create("InTra", new JsonObject
     {
-        ["image_h"] = 8, ["image_w"] = 12, ["K"] = 2, ["L"] = 3, ["N"] = 1, ["h"] = 2, ["d_model"] = 4, ["grid_max"] = 6,
+        ["image_h"] = 8,
+        ["image_w"] = 12,
+        ["K"] = 2,
+        ["L"] = 3,
+        ["N"] = 1,
+        ["h"] = 2,
+        ["d_model"] = 4,
+        ["grid_max"] = 6,
     });
 
     [Test]

@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.Text;
 
-namespace KernelAD.Tests.Weights;
+namespace KernelAD.Engine.Tests.Weights;
 
 /// <summary>safetensors files spelled out by hand, right and wrong ones.</summary>
 internal static class SafetensorsBytes

@@ -1,8 +1,8 @@
 using KernelAD.Tensors;
 using KernelAD.Weights;
-using static KernelAD.Tests.Weights.SafetensorsBytes;
+using static KernelAD.Engine.Tests.Weights.SafetensorsBytes;
 
-namespace KernelAD.Tests.Weights;
+namespace KernelAD.Engine.Tests.Weights;
 
 public class SafetensorsFileTests
 {

@@ -1,7 +1,7 @@
 using KernelAD.Tensors;
 using KernelAD.Weights;
 
-namespace KernelAD.Tests.Weights;
+namespace KernelAD.Engine.Tests.Weights;
 
 public class SafetensorsWriterTests
 {

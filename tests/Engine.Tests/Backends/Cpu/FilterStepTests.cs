@@ -1,7 +1,7 @@
 using KernelAD.Backends.Cpu;
 using KernelAD.Graph;
 
-namespace KernelAD.Tests.Backends.Cpu;
+namespace KernelAD.Engine.Tests.Backends.Cpu;
 
 [Category("SimdTier")]
 internal sealed class FilterStepTests

@@ -1,6 +1,6 @@
 using KernelAD.Backends.Cpu;
 
-namespace KernelAD.Tests.Backends.Cpu;
+namespace KernelAD.Engine.Tests.Backends.Cpu;
 
 /// <summary>A row-major or row-tiled matrix in native memory, full of NaN at first, between two guard bands that nobody may write to.</summary>
 internal sealed unsafe class GuardedMatrix : IDisposable

@@ -1,6 +1,6 @@
 using KernelAD.Backends.Cpu;
 
-namespace KernelAD.Tests.Backends.Cpu;
+namespace KernelAD.Engine.Tests.Backends.Cpu;
 
 [Category("SimdTier")]
 internal sealed class LayerNormStepTests

@@ -1,6 +1,6 @@
 using KernelAD.Backends.Cpu;
 
-namespace KernelAD.Tests.Backends.Cpu;
+namespace KernelAD.Engine.Tests.Backends.Cpu;
 
 /// <summary>Resizing, cosine distance and gradient magnitude similarity.</summary>
 [Category("SimdTier")]

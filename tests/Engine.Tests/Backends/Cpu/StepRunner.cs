@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using KernelAD.Backends.Cpu;
 
-namespace KernelAD.Tests.Backends.Cpu;
+namespace KernelAD.Engine.Tests.Backends.Cpu;
 
 /// <summary>
 /// Runs a step on matrices in one arena of native memory. Every buffer lies between guard zones of NaN, rows may be padded with more NaN,

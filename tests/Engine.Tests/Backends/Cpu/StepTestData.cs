@@ -1,4 +1,4 @@
-namespace KernelAD.Tests.Backends.Cpu;
+namespace KernelAD.Engine.Tests.Backends.Cpu;
 
 /// <summary>Seeded values and comparisons.</summary>
 internal static class StepTestData

@@ -1,7 +1,7 @@
 using System.Runtime.Intrinsics;
 using KernelAD.Backends.Cpu;
 
-namespace KernelAD.Tests.Backends.Cpu;
+namespace KernelAD.Engine.Tests.Backends.Cpu;
 
 public sealed unsafe class VectorMathTests
 {
