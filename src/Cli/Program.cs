@@ -75,12 +75,15 @@ internal static class Program
 
     private static int ReportUsage(ParseResult parsed)
     {
-        foreach (string message in parsed.Errors.Select(e => e.Message).Distinct())
+        Command command = parsed.CommandResult.Command;
+        // An unknown command is also a missing one; only the former is news.
+        bool unknownCommand = command is RootCommand && parsed.UnmatchedTokens.Count > 0;
+        IEnumerable<string> messages = parsed.Errors.Select(e => e.Message).Distinct();
+        foreach (string message in unknownCommand ? messages.Where(m => parsed.UnmatchedTokens.Any(t => m.Contains($"'{t}'", StringComparison.Ordinal))) : messages)
         {
-            Console.Error.WriteLine($"kernelad: {message}");
+            Console.Error.WriteLine($"kernelad: {OneLine(message)}");
         }
 
-        Command command = parsed.CommandResult.Command;
         string path = command is RootCommand ? "kernelad" : $"kernelad {command.Name}";
         Console.Error.WriteLine($"See `{path} --help`.");
         return ExitCode.WrongUsage;
@@ -107,5 +110,5 @@ internal static class Program
         return code;
     }
 
-    private static string OneLine(string message) => message.ReplaceLineEndings(" ");
+    private static string OneLine(string message) => message.ReplaceLineEndings(" ").Replace("\t", "", StringComparison.Ordinal).TrimEnd();
 }
