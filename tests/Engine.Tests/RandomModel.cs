@@ -27,7 +27,7 @@ public sealed class RandomModel : IDisposable
             ["N"] = blocks,
             ["h"] = 2,
             ["d_model"] = 20,
-            ["grid_max"] = 8,
+            ["grid_max"] = Math.Max(height, width) / 4,
             ["long_skip"] = skip,
             ["window"] = window,
             ["position"] = position,
