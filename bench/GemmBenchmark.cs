@@ -46,7 +46,9 @@ internal static unsafe class GemmBenchmark
     private static GemmFigures Measure(string name, int m, int n, int k, int threads)
     {
         Random random = new(1);
-        using PackedWeights weights = new(Values(random, (long)n * k), n, k, bias: []);
+        using MemoryPool memory = new();
+        float[] weight = Values(random, (long)n * k);
+        PackedWeights weights = new(memory, n, k, bias: [], (row, rows) => weight.AsSpan(row * k, rows.Length).CopyTo(rows));
         using AlignedMemory x = new(RowTiles.Size(m, k) * sizeof(float)), y = new((long)m * n * sizeof(float));
         Values(random, RowTiles.Size(m, k)).CopyTo(new Span<float>(x.Pointer, (int)RowTiles.Size(m, k)));
         CpuStep[] steps = [new LinearStep(m, weights, BufferRef.At((float*)x.Pointer, k), BufferRef.At((float*)y.Pointer, n))];
