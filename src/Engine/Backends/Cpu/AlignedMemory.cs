@@ -9,12 +9,12 @@ internal sealed unsafe class AlignedMemory : SafeHandleZeroOrMinusOneIsInvalid
     /// <summary>Size of a cache line and of the widest vector.</summary>
     public const int Alignment = 64;
 
-    /// <exception cref="OutOfMemoryException">There is not enough memory.</exception>
+    /// <exception cref="NotEnoughMemoryException">There is not enough memory.</exception>
     public AlignedMemory(long bytes)
         : base(ownsHandle: true)
     {
         Length = bytes;
-        SetHandle((nint)NativeMemory.AlignedAlloc((nuint)Math.Max(bytes, 1), Alignment));
+        SetHandle((nint)Allocate(bytes));
     }
 
     /// <summary>Size in bytes.</summary>
@@ -22,6 +22,21 @@ internal sealed unsafe class AlignedMemory : SafeHandleZeroOrMinusOneIsInvalid
 
     /// <summary>The first byte.</summary>
     public byte* Pointer => (byte*)handle;
+
+    /// <summary>Memory on a cache-line boundary, contents undefined, to be freed by <see cref="NativeMemory.AlignedFree"/>.</summary>
+    /// <exception cref="NotEnoughMemoryException">There is not enough memory.</exception>
+    public static void* Allocate(long bytes)
+    {
+        try
+        {
+            return NativeMemory.AlignedAlloc((nuint)Math.Max(bytes, 1), Alignment);
+        }
+        catch (OutOfMemoryException e)
+        {
+            throw new NotEnoughMemoryException(
+                $"{bytes / 1e6:F1} MB of memory cannot be had; run fewer pictures at a time or fewer calls at once, or set a memory limit so that InTra runs in smaller portions", e);
+        }
+    }
 
     /// <inheritdoc/>
     protected override bool ReleaseHandle()

@@ -56,7 +56,7 @@ internal sealed class CpuBackend : IBackend
         {
             _plan = plan;
             _threads = threads;
-            _arena = (byte*)NativeMemory.AlignedAlloc((nuint)plan.ArenaBytes, MemoryPlanner.Alignment);
+            _arena = (byte*)AlignedMemory.Allocate(plan.ArenaBytes);
         }
 
         ~Context() => Free();
