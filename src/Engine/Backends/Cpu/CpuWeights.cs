@@ -32,14 +32,15 @@ internal sealed unsafe class CpuWeights
     /// <summary>The weights of a file: the ones in use if some detector has them already, otherwise new ones that take over <paramref name="file"/>.</summary>
     public static CpuWeights Of(ModelFile file)
     {
-        FileInfo info = new(file.Path);
-        string identity = FormattableString.Invariant($"{info.FullName}|{info.Length}|{info.LastWriteTimeUtc.Ticks}");
+        string identity = FormattableString.Invariant($"{Path.GetFullPath(file.Path)}|{file.LastWriteTimeUtc.Ticks}");
         lock (Sharing)
         {
-            if (!Shared.TryGetValue(identity, out CpuWeights? weights))
+            // The time shows a file that was written over, of which both handles see the new content; the content one that was replaced by another
+            // with the same time, as copying tools do that keep it.
+            if (!Shared.TryGetValue(identity, out CpuWeights? weights) || !weights._file.HasContentOf(file))
             {
                 weights = new CpuWeights(identity, file);
-                Shared.Add(identity, weights);
+                Shared[identity] = weights;
             }
 
             weights._owners++;
@@ -62,7 +63,10 @@ internal sealed unsafe class CpuWeights
                 return;
             }
 
-            Shared.Remove(_identity);
+            if (Shared.GetValueOrDefault(_identity) == this)
+            {
+                Shared.Remove(_identity);
+            }
         }
 
         foreach (PackedWeights packed in _packed.Values)
@@ -142,10 +146,15 @@ internal sealed unsafe class CpuWeights
 
     private float* Read(string key, long count)
     {
+        if (count > int.MaxValue)
+        {
+            throw new ModelFileException($"{_file.Path}: tensor \"{key}\" has {count:N0} elements; at most {int.MaxValue:N0} are supported");
+        }
+
         float* memory = Allocate(count);
         try
         {
-            Span<float> values = new(memory, checked((int)count));
+            Span<float> values = new(memory, (int)count);
             _file.ReadFloat32(key, values);
             int bad = Finite.FirstNonFinite(values);
             if (bad >= 0)
@@ -163,5 +172,5 @@ internal sealed unsafe class CpuWeights
         }
     }
 
-    private static float* Allocate(long count) => (float*)NativeMemory.AlignedAlloc((nuint)(Math.Max(count, 1) * sizeof(float)), 64);
+    private static float* Allocate(long count) => (float*)AlignedMemory.Allocate(count * sizeof(float));
 }
