@@ -76,6 +76,7 @@ public sealed partial class AnomalyDetector : IDisposable
     /// <exception cref="ModelFileException">The file is missing, damaged, or not a KernelAD model.</exception>
     /// <exception cref="ConfigurationException">Its configuration is unknown here, or the memory limit is too low.</exception>
     /// <exception cref="DeviceNotAvailableException">The device or precision asked for is not available.</exception>
+    /// <exception cref="NotEnoughMemoryException">The weights do not fit into memory.</exception>
     public static AnomalyDetector Load(string path, DetectorOptions? options = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
