@@ -7,7 +7,7 @@ namespace KernelAD.Export;
 /// <summary>
 /// Writes a model as an ONNX file (operator set 20) for other runtimes: the graph as the model describes it, before any of the engine's passes, in the
 /// operators that PyTorch's exporter would choose. Input <c>input</c> (N,3,H,W); outputs <c>anomaly_map</c> (N,1,H,W) and <c>image_score</c> (N); N is fixed.
-/// The metadata name the model and its configuration.
+/// A sliced region (InTra's windows) that is large becomes a Scan over portions that stay in the caches. The metadata name the model and its configuration.
 /// </summary>
 public static class OnnxExporter
 {
@@ -36,17 +36,8 @@ public static class OnnxExporter
     internal static OnnxModel Translate(ComputeGraph graph, string name, IReadOnlyDictionary<string, string> metadata, ParameterReader read)
     {
         OnnxModel model = new(name, metadata);
-        OnnxTranslation translation = new(model, read, graph.Results.DistinctBy(r => r.Value).ToDictionary(r => r.Value, r => r.Key));
-        foreach (Node node in RemoveUnused.Apply(graph.WithTaps([])).Nodes)
-        {
-            translation.Add(node);
-        }
-
-        foreach ((string output, Node node) in graph.Outputs)
-        {
-            model.AddOutput(output, node.Shape);
-        }
-
+        ComputeGraph needed = RemoveUnused.Apply(graph.WithTaps([]));
+        new OnnxTranslation(model, read, needed, graph.Results.DistinctBy(r => r.Value).ToDictionary(r => r.Value, r => r.Key)).Run();
         return model;
     }
 }

@@ -8,8 +8,8 @@ namespace KernelAD.Export;
 internal readonly struct OnnxAttribute
 {
     // Fields of AttributeProto and values of AttributeProto.AttributeType.
-    private const int NameField = 1, FloatField = 2, IntField = 3, TextField = 4, IntsField = 8, TypeField = 20;
-    private const int FloatType = 1, IntType = 2, TextType = 3, IntsType = 7;
+    private const int NameField = 1, FloatField = 2, IntField = 3, TextField = 4, GraphField = 6, IntsField = 8, TypeField = 20;
+    private const int FloatType = 1, IntType = 2, TextType = 3, GraphType = 5, IntsType = 7;
 
     private readonly Action<ProtobufWriter> _write;
 
@@ -34,7 +34,73 @@ internal readonly struct OnnxAttribute
         }
     });
 
+    public static OnnxAttribute Of(string name, OnnxGraph value) => new(name, GraphType, m => m.Bytes(GraphField, value.Written));
+
     public void WriteTo(ProtobufWriter message) => _write(message);
+}
+
+/// <summary>Element types of ONNX tensors, values of TensorProto.DataType.</summary>
+internal enum OnnxElement
+{
+    Float = 1,
+    Int64 = 7,
+}
+
+/// <summary>A graph's interface and nodes, encoded: a file's main graph or the body of a loop.</summary>
+internal sealed class OnnxGraph
+{
+    // Fields of GraphProto.
+    private const int NodeField = 1, NameField = 2, InputField = 11, OutputField = 12;
+
+    private readonly ProtobufWriter _message = new();
+
+    public OnnxGraph(string name) => _message.Text(NameField, name);
+
+    /// <summary>The fields of GraphProto so far.</summary>
+    public ReadOnlySpan<byte> Written => _message.Written;
+
+    /// <summary>Declares an input.</summary>
+    public void AddInput(string name, Shape shape, OnnxElement type = OnnxElement.Float) => AddInterface(InputField, name, shape, type);
+
+    /// <summary>Declares a result of float32.</summary>
+    public void AddOutput(string name, Shape shape) => AddInterface(OutputField, name, shape, OnnxElement.Float);
+
+    /// <summary>Adds a node, named after its first result.</summary>
+    public void AddNode(string type, IReadOnlyList<string> outputs, IEnumerable<string> inputs, params OnnxAttribute[] attributes) => _message.Message(NodeField, node =>
+    {
+        foreach (string input in inputs)
+        {
+            node.Text(1, input);
+        }
+
+        foreach (string output in outputs)
+        {
+            node.Text(2, output);
+        }
+
+        node.Text(3, outputs[0]);
+        node.Text(4, type);
+        foreach (OnnxAttribute attribute in attributes)
+        {
+            node.Message(5, attribute.WriteTo);
+        }
+    });
+
+    private void AddInterface(int field, string name, Shape shape, OnnxElement element) => _message.Message(field, info =>
+    {
+        info.Text(1, name);
+        info.Message(2, type => type.Message(1, tensor =>
+        {
+            tensor.Integer(1, (int)element);
+            tensor.Message(2, dimensions =>
+            {
+                foreach (int extent in shape.Extents)
+                {
+                    dimensions.Message(1, dimension => dimension.Integer(1, extent));
+                }
+            });
+        }));
+    });
 }
 
 /// <summary>
@@ -47,12 +113,8 @@ internal sealed class OnnxModel
     public const int OperatorSet = 20;
 
     private const int IrVersion = 9;
-    private const int FloatElement = 1, Int64Element = 7;
+    private const int InitializerField = 5; // of GraphProto
 
-    // Fields of GraphProto.
-    private const int NodeField = 1, GraphNameField = 2, InitializerField = 5, InputField = 11, OutputField = 12;
-
-    private readonly ProtobufWriter _graph = new();
     private readonly List<Initializer> _initializers = [];
     private readonly HashSet<string> _names = new(StringComparer.Ordinal);
     private readonly Dictionary<string, string> _metadata;
@@ -60,44 +122,24 @@ internal sealed class OnnxModel
     public OnnxModel(string name, IReadOnlyDictionary<string, string> metadata)
     {
         _metadata = new(metadata, StringComparer.Ordinal);
-        _graph.Text(GraphNameField, name);
+        Graph = new OnnxGraph(name);
     }
 
-    /// <summary>Declares the graph's input of float32.</summary>
-    public void AddInput(string name, Shape shape) => AddInterface(InputField, name, shape);
-
-    /// <summary>Declares a result of float32.</summary>
-    public void AddOutput(string name, Shape shape) => AddInterface(OutputField, name, shape);
-
-    /// <summary>Adds a node with one result, which it is named after.</summary>
-    public void AddNode(string type, string output, IEnumerable<string> inputs, params OnnxAttribute[] attributes) => _graph.Message(NodeField, node =>
-    {
-        foreach (string input in inputs)
-        {
-            node.Text(1, input);
-        }
-
-        node.Text(2, output);
-        node.Text(3, output);
-        node.Text(4, type);
-        foreach (OnnxAttribute attribute in attributes)
-        {
-            node.Message(5, attribute.WriteTo);
-        }
-    });
+    /// <summary>The main graph.</summary>
+    public OnnxGraph Graph { get; }
 
     /// <summary>Adds a tensor of float32, unless there is one of that name already.</summary>
     /// <param name="name">Its name.</param>
     /// <param name="shape">Its shape.</param>
     /// <param name="values">Called when the file is written; fills the values.</param>
     public string AddTensor(string name, Shape shape, Action<Span<float>> values) => Add(
-        name, FloatElement, shape, checked(shape.Count * sizeof(float)), bytes => values(MemoryMarshal.Cast<byte, float>(bytes.AsSpan())));
+        name, OnnxElement.Float, shape, checked(shape.Count * sizeof(float)), bytes => values(MemoryMarshal.Cast<byte, float>(bytes.AsSpan())));
 
     /// <summary>Adds a scalar of float32, unless there is one of that value already.</summary>
     public string AddScalar(float value) => AddTensor(FormattableString.Invariant($"scalar {value:R}"), new Shape(), span => span[0] = value);
 
-    /// <summary>Adds a list of int64 (or, with two extents, a matrix), unless there is one of that name already.</summary>
-    public string AddIntegers(string name, Shape shape, IReadOnlyList<int> values) => Add(name, Int64Element, shape, shape.Count * sizeof(long), bytes =>
+    /// <summary>Adds a list of int64 of any shape, unless there is one of that name already.</summary>
+    public string AddIntegers(string name, Shape shape, IReadOnlyList<int> values) => Add(name, OnnxElement.Int64, shape, shape.Count * sizeof(long), bytes =>
     {
         Span<long> span = MemoryMarshal.Cast<byte, long>(bytes.AsSpan());
         for (int i = 0; i < span.Length; i++)
@@ -111,7 +153,7 @@ internal sealed class OnnxModel
     /// <exception cref="OutputException">The file cannot be written.</exception>
     public void Write(string path, CancellationToken cancellation)
     {
-        long graphBytes = _graph.Written.Length + _initializers.Sum(i => i.Header.Length + i.Bytes);
+        long graphBytes = Graph.Written.Length + _initializers.Sum(i => i.Header.Length + i.Bytes);
         byte[] header = Header(graphBytes);
         long total = header.Length + graphBytes;
         if (total > int.MaxValue)
@@ -122,7 +164,7 @@ internal sealed class OnnxModel
         AtomicFile.Write(path, total, AtomicFile.CreateNew, file =>
         {
             file.Write(header);
-            file.Write(_graph.Written);
+            file.Write(Graph.Written);
             foreach (Initializer initializer in _initializers)
             {
                 cancellation.ThrowIfCancellationRequested();
@@ -154,23 +196,7 @@ internal sealed class OnnxModel
         return model.Written.ToArray();
     }
 
-    private void AddInterface(int field, string name, Shape shape) => _graph.Message(field, info =>
-    {
-        info.Text(1, name);
-        info.Message(2, type => type.Message(1, tensor =>
-        {
-            tensor.Integer(1, FloatElement);
-            tensor.Message(2, dimensions =>
-            {
-                foreach (int extent in shape.Extents)
-                {
-                    dimensions.Message(1, dimension => dimension.Integer(1, extent));
-                }
-            });
-        }));
-    });
-
-    private string Add(string name, int elementType, Shape shape, long bytes, Action<byte[]> fill)
+    private string Add(string name, OnnxElement type, Shape shape, long bytes, Action<byte[]> fill)
     {
         if (_names.Add(name))
         {
@@ -180,7 +206,7 @@ internal sealed class OnnxModel
                 tensor.Integer(1, extent);
             }
 
-            tensor.Integer(2, elementType);
+            tensor.Integer(2, (int)type);
             tensor.Text(8, name);
             tensor.Length(9, bytes);
             header.Length(InitializerField, tensor.Written.Length + bytes);

@@ -10,7 +10,8 @@ namespace KernelAD.Golden;
 /// <param name="WorstError">Largest |ours − golden|.</param>
 /// <param name="Share">Largest |ours − golden| / (atol + rtol·|golden|): up to 1 is within tolerance.</param>
 /// <param name="Note">Why the tap could not be compared; null if it was.</param>
-public sealed record TapComparison(string Tap, double WorstError, double Share, string? Note = null)
+/// <param name="NotComputed">Whether the reason is that the engine computes no such value: a training loss, or what the converter does.</param>
+public sealed record TapComparison(string Tap, double WorstError, double Share, string? Note = null, bool NotComputed = false)
 {
     /// <summary>Whether the tap was compared and is within its tolerance. NaN never is.</summary>
     public bool Passed => Note is null && Share <= 1;
@@ -89,7 +90,7 @@ public sealed class GoldenCase
             string source = sources[tap];
             if (!known.Contains(source))
             {
-                comparisons.Add(new TapComparison(tap, double.NaN, double.NaN, "the engine computes no such value"));
+                comparisons.Add(new TapComparison(tap, double.NaN, double.NaN, "the engine computes no such value", NotComputed: true));
             }
             else if (results.TryGetValue(source, out Tensor? ours))
             {

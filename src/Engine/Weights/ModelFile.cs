@@ -192,7 +192,7 @@ public sealed class ModelFile : IDisposable
     /// <summary>Whether the file holds a tensor of that name.</summary>
     public bool Has(string name) => _file.Entries.ContainsKey(name);
 
-    /// <summary>Reads a tensor as single precision; see <see cref="SafetensorsFile.ReadFloat32"/>.</summary>
+    /// <summary>Reads a tensor as single precision; see <see cref="SafetensorsFile.ReadFloat32(string, Span{float})"/>.</summary>
     public void ReadFloat32(string name, Span<float> destination) => _file.ReadFloat32(name, destination);
 
     /// <summary>When the file was last written to, as of its opening.</summary>
@@ -200,6 +200,9 @@ public sealed class ModelFile : IDisposable
 
     /// <summary>Whether another open file holds the same bytes.</summary>
     internal bool HasContentOf(ModelFile other) => _file.HasContentOf(other._file);
+
+    /// <summary>Reads some consecutive elements of a tensor; see <see cref="SafetensorsFile.ReadFloat32(string, long, Span{float})"/>.</summary>
+    public void ReadFloat32(string name, long first, Span<float> destination) => _file.ReadFloat32(name, first, destination);
 
     /// <summary>Closes the file.</summary>
     public void Dispose() => _file.Dispose();

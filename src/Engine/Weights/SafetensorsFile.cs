@@ -118,6 +118,19 @@ public sealed class SafetensorsFile : IDisposable
             throw new ArgumentException($"tensor \"{name}\" has {entry.Shape.Count} elements, the destination {destination.Length}", nameof(destination));
         }
 
+        ReadFloat32(name, 0, destination);
+    }
+
+    /// <summary>Reads some consecutive elements of a tensor as single precision.</summary>
+    /// <param name="name">The tensor.</param>
+    /// <param name="first">Flat index of the first element.</param>
+    /// <param name="destination">As many elements as are wanted; may lie in unmanaged memory.</param>
+    /// <exception cref="ModelFileException">There is no such tensor, or the file was cut since it was opened.</exception>
+    public void ReadFloat32(string name, long first, Span<float> destination)
+    {
+        SafetensorsEntry entry = Entry(name);
+        ArgumentOutOfRangeException.ThrowIfNegative(first);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(first, entry.Shape.Count - destination.Length);
         int size = entry.Type.Size(), chunk = ChunkBytes / size;
         byte[]? buffer = entry.Type == ElementType.F32 ? null : ArrayPool<byte>.Shared.Rent(ChunkBytes);
         try
@@ -126,7 +139,7 @@ public sealed class SafetensorsFile : IDisposable
             {
                 Span<float> part = destination.Slice(start, Math.Min(chunk, destination.Length - start));
                 Span<byte> bytes = buffer is null ? MemoryMarshal.AsBytes(part) : buffer.AsSpan(0, part.Length * size);
-                ReadBytes(entry, (long)start * size, bytes);
+                ReadBytes(entry, (first + start) * size, bytes);
                 if (buffer is not null)
                 {
                     ElementConversion.ToFloat32(entry.Type, bytes, part);

@@ -81,7 +81,7 @@ public sealed class PassTests
 
             context.Run([], CancellationToken.None);
             float[] map = context.Result("anomaly_map").ToArray();
-            weights.Release();
+            weights.Dispose();
             return map;
         }
     }

@@ -23,9 +23,14 @@ internal sealed unsafe class AlignedMemory : SafeHandleZeroOrMinusOneIsInvalid
     /// <summary>The first byte.</summary>
     public byte* Pointer => (byte*)handle;
 
-    /// <summary>Memory on a cache-line boundary, contents undefined, to be freed by <see cref="NativeMemory.AlignedFree"/>.</summary>
-    /// <exception cref="NotEnoughMemoryException">There is not enough memory.</exception>
-    public static void* Allocate(long bytes)
+    /// <inheritdoc/>
+    protected override bool ReleaseHandle()
+    {
+        NativeMemory.AlignedFree((void*)handle);
+        return true;
+    }
+
+    private static void* Allocate(long bytes)
     {
         try
         {
@@ -36,12 +41,5 @@ internal sealed unsafe class AlignedMemory : SafeHandleZeroOrMinusOneIsInvalid
             throw new NotEnoughMemoryException(
                 $"{bytes / 1e6:F1} MB of memory cannot be had; run fewer pictures at a time or fewer calls at once, or set a memory limit so that InTra runs in smaller portions", e);
         }
-    }
-
-    /// <inheritdoc/>
-    protected override bool ReleaseHandle()
-    {
-        NativeMemory.AlignedFree((void*)handle);
-        return true;
     }
 }

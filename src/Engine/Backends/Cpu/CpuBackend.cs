@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using KernelAD.Graph;
 using KernelAD.Planner;
 using KernelAD.Tensors;
@@ -29,7 +28,7 @@ internal sealed class CpuBackend : IBackend
 
     public IExecutable Compile(ComputeGraph graph) => new Executable(CpuCompiler.Compile(graph, _weights, _maxMemory), _threads);
 
-    public void Dispose() => _weights.Release();
+    public void Dispose() => _weights.Dispose();
 
     /// <summary>The memory for one run at a time of a plan.</summary>
     internal static IRunContext CreateContext(CpuPlan plan, int threads) => new Context(plan, threads);
@@ -46,41 +45,20 @@ internal sealed class CpuBackend : IBackend
         public IRunContext CreateContext() => CpuBackend.CreateContext(plan, threads);
     }
 
-    private sealed unsafe class Context : IRunContext
+    private sealed unsafe class Context(CpuPlan plan, int threads) : IRunContext
     {
-        private readonly CpuPlan _plan;
-        private readonly int _threads;
-        private byte* _arena;
+        private readonly AlignedMemory _arena = new(plan.ArenaBytes);
 
-        public Context(CpuPlan plan, int threads)
-        {
-            _plan = plan;
-            _threads = threads;
-            _arena = (byte*)AlignedMemory.Allocate(plan.ArenaBytes);
-        }
+        public Span<float> Input => new(plan.Input.Resolve(new RunContext(_arena.Pointer, 0)), checked((int)plan.InputShape.Count));
 
-        ~Context() => Free();
-
-        public Span<float> Input => new(_plan.Input.Resolve(new RunContext(_arena, 0)), checked((int)_plan.InputShape.Count));
-
-        public void Run(Span<long> ticks, CancellationToken cancellation) => _plan.Run(_arena, _threads, ticks, cancellation);
+        public void Run(Span<long> ticks, CancellationToken cancellation) => plan.Run(_arena.Pointer, threads, ticks, cancellation);
 
         public ReadOnlySpan<float> Result(string name)
         {
-            (BufferRef buffer, Shape shape) = _plan.Results[name];
-            return new(buffer.Resolve(new RunContext(_arena, 0)), checked((int)shape.Count));
+            (BufferRef buffer, Shape shape) = plan.Results[name];
+            return new(buffer.Resolve(new RunContext(_arena.Pointer, 0)), checked((int)shape.Count));
         }
 
-        public void Dispose()
-        {
-            Free();
-            GC.SuppressFinalize(this);
-        }
-
-        private void Free()
-        {
-            NativeMemory.AlignedFree(_arena);
-            _arena = null;
-        }
+        public void Dispose() => _arena.Dispose();
     }
 }

@@ -1,14 +1,13 @@
-using System.Runtime.InteropServices;
 using KernelAD.Weights;
 
 namespace KernelAD.Backends.Cpu;
 
 /// <summary>
 /// A model file's weights as the CPU kernels want them, in native memory: linear layers packed into panels, the rest as it is. Each tensor is read and
-/// packed when a plan first asks for it, and its raw form released at once, so peak memory is the weights plus one tensor. Shared by all plans of a
+/// packed when a plan first asks for it, some rows at a time, so peak memory is the weights themselves. Shared by all plans of a
 /// model and by all detectors of the same file; freed with the last of them.
 /// </summary>
-internal sealed unsafe class CpuWeights
+internal sealed unsafe class CpuWeights : IDisposable
 {
     private static readonly Lock Sharing = new();
     private static readonly Dictionary<string, CpuWeights> Shared = new(StringComparer.Ordinal);
@@ -16,6 +15,7 @@ internal sealed unsafe class CpuWeights
     private readonly Lock _lock = new();
     private readonly string _identity;
     private readonly ModelFile _file;
+    private readonly MemoryPool _memory = new();
     private readonly Dictionary<string, PackedWeights> _packed = new(StringComparer.Ordinal);
     private readonly Dictionary<string, nint> _raw = new(StringComparer.Ordinal);
     private int _owners;
@@ -27,7 +27,7 @@ internal sealed unsafe class CpuWeights
     }
 
     /// <summary>Bytes of all weights taken up so far.</summary>
-    public long Bytes { get; private set; }
+    public long Bytes => _memory.Bytes;
 
     /// <summary>The weights of a file: the ones in use if some detector has them already, otherwise new ones that take over <paramref name="file"/>.</summary>
     public static CpuWeights Of(ModelFile file)
@@ -54,7 +54,7 @@ internal sealed unsafe class CpuWeights
     }
 
     /// <summary>Ends one owner's use.</summary>
-    public void Release()
+    public void Dispose()
     {
         lock (Sharing)
         {
@@ -69,16 +69,7 @@ internal sealed unsafe class CpuWeights
             }
         }
 
-        foreach (PackedWeights packed in _packed.Values)
-        {
-            packed.Dispose();
-        }
-
-        foreach (nint address in _raw.Values)
-        {
-            NativeMemory.AlignedFree((void*)address);
-        }
-
+        _memory.Dispose();
         _file.Dispose();
     }
 
@@ -89,19 +80,13 @@ internal sealed unsafe class CpuWeights
         {
             if (!_packed.TryGetValue(weightKey, out PackedWeights? packed))
             {
-                float* weight = Read(weightKey, (long)n * k), bias = null;
-                try
+                float[] bias = new float[biasKey is null ? 0 : n];
+                if (biasKey is not null)
                 {
-                    bias = biasKey is null ? null : Read(biasKey, n);
-                    packed = new PackedWeights(new ReadOnlySpan<float>(weight, n * k), n, k, new ReadOnlySpan<float>(bias, bias is null ? 0 : n));
-                }
-                finally
-                {
-                    NativeMemory.AlignedFree(weight);
-                    NativeMemory.AlignedFree(bias);
+                    Read(biasKey, 0, bias);
                 }
 
-                Bytes += packed.Bytes;
+                packed = new PackedWeights(_memory, n, k, bias, (row, rows) => Read(weightKey, (long)row * k, rows));
                 _packed.Add(weightKey, packed);
             }
 
@@ -116,8 +101,13 @@ internal sealed unsafe class CpuWeights
         {
             if (!_raw.TryGetValue(key, out nint address))
             {
-                address = (nint)Read(key, count);
-                Bytes += count * sizeof(float);
+                if (count > int.MaxValue)
+                {
+                    throw new ModelFileException($"{_file.Path}: tensor \"{key}\" has {count:N0} elements; at most {int.MaxValue:N0} are supported here");
+                }
+
+                address = (nint)_memory.Take(count * sizeof(float));
+                Read(key, 0, new Span<float>((float*)address, (int)count));
                 _raw.Add(key, address);
             }
 
@@ -133,10 +123,8 @@ internal sealed unsafe class CpuWeights
             string key = FormattableString.Invariant($"constant {value:R} × {count}");
             if (!_raw.TryGetValue(key, out nint address))
             {
-                float* memory = Allocate(count);
-                new Span<float>(memory, checked((int)count)).Fill(value);
-                address = (nint)memory;
-                Bytes += count * sizeof(float);
+                address = (nint)_memory.Take(count * sizeof(float));
+                new Span<float>((float*)address, checked((int)count)).Fill(value);
                 _raw.Add(key, address);
             }
 
@@ -144,33 +132,14 @@ internal sealed unsafe class CpuWeights
         }
     }
 
-    private float* Read(string key, long count)
+    private void Read(string key, long first, Span<float> values)
     {
-        if (count > int.MaxValue)
+        _file.ReadFloat32(key, first, values);
+        int bad = Finite.FirstNonFinite(values);
+        if (bad >= 0)
         {
-            throw new ModelFileException($"{_file.Path}: tensor \"{key}\" has {count:N0} elements; at most {int.MaxValue:N0} are supported");
-        }
-
-        float* memory = Allocate(count);
-        try
-        {
-            Span<float> values = new(memory, (int)count);
-            _file.ReadFloat32(key, values);
-            int bad = Finite.FirstNonFinite(values);
-            if (bad >= 0)
-            {
-                throw new ModelFileException(
-                    $"{_file.Path}: tensor \"{key}\" holds {values[bad]} at index {bad}; weights must be finite, convert the checkpoint again");
-            }
-
-            return memory;
-        }
-        catch
-        {
-            NativeMemory.AlignedFree(memory);
-            throw;
+            throw new ModelFileException(
+                $"{_file.Path}: tensor \"{key}\" holds {values[bad]} at index {first + bad}; weights must be finite, convert the checkpoint again");
         }
     }
-
-    private static float* Allocate(long count) => (float*)AlignedMemory.Allocate(count * sizeof(float));
 }

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using KernelAD.Graph;
 
 namespace KernelAD.Backends.Cpu;
@@ -105,14 +106,29 @@ internal sealed unsafe class LinearStep : CpuStep
         long tileFloats = RowTiles.Size(1, K);
         for (int panel = firstPanel; panel < endPanel; panel++)
         {
+            // The weights of a model exceed the caches: while this panel is multiplied with all tiles, the next one is fetched bit by bit.
+            byte* next = (byte*)_weights.Panel(Math.Min(panel + 1, _weights.Panels - 1));
+            long panelBytes = (long)K * SimdTier.PanelColumns * sizeof(float);
             for (int tile = firstTile; tile < endTile; tile++)
             {
+                (long begin, long end) = Split.Range(panelBytes, endTile - firstTile, tile - firstTile);
+                Prefetch(next + begin, next + end);
                 int row = tile * SimdTier.TileRows;
                 int rows = Math.Min(SimdTier.TileRows, M - row);
                 Gemm.MultiplyTile<TSimd, TVector>(
                     rows, x + (tile * tileFloats), _weights.Panel(panel), K, product, SimdTier.PanelColumns, TSimd.Lanes, accumulate: false);
                 Finish<TSimd, TVector>(product, row, rows, panel * SimdTier.PanelColumns, y, residual);
             }
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Prefetch(byte* begin, byte* end)
+    {
+        if (Sse.IsSupported)
+        {
+            for (byte* line = begin; line < end; line += 64)
+                Sse.Prefetch1(line);
         }
     }
 

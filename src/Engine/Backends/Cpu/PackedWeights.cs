@@ -4,22 +4,21 @@ namespace KernelAD.Backends.Cpu;
 /// The weight of a linear layer, [N, K] row-major as PyTorch has it, repacked once for <see cref="Gemm"/> into panels
 /// [⌈N / PanelColumns⌉][K][PanelColumns] with columns beyond N zero, and its bias if it has one, padded likewise. Immutable, shared by all plans.
 /// </summary>
-internal sealed unsafe class PackedWeights : IDisposable
+internal sealed unsafe class PackedWeights
 {
-    private readonly AlignedMemory _memory;
+    private readonly float* _panels;
 
-    /// <summary>Packs a weight.</summary>
-    /// <param name="weight">[N, K] row-major.</param>
+    /// <summary>Packs a weight that is read panel by panel, so that its raw form never leaves the second-level cache.</summary>
+    /// <param name="memory">Where the panels go; they live as long as it does.</param>
     /// <param name="n">Output features.</param>
     /// <param name="k">Input features.</param>
     /// <param name="bias">N values, or empty for a layer without bias.</param>
-    /// <exception cref="ArgumentException">The lengths do not fit the dimensions.</exception>
-    public PackedWeights(ReadOnlySpan<float> weight, int n, int k, ReadOnlySpan<float> bias)
+    /// <param name="readRows">Reads consecutive rows of the weight, [N, K] row-major, from the given row on.</param>
+    /// <exception cref="ArgumentException">The bias does not fit the dimensions.</exception>
+    public PackedWeights(MemoryPool memory, int n, int k, ReadOnlySpan<float> bias, RowReader readRows)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(n);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(k);
-        if (weight.Length != (long)n * k)
-            throw new ArgumentException($"The weight has {weight.Length} elements instead of {n} × {k}.", nameof(weight));
         if (bias.Length != 0 && bias.Length != n)
             throw new ArgumentException($"The bias has {bias.Length} elements instead of {n}.", nameof(bias));
 
@@ -28,21 +27,28 @@ internal sealed unsafe class PackedWeights : IDisposable
         int columns = SimdTier.PanelColumns;
         Panels = (n + columns - 1) / columns;
         long padded = (long)Panels * columns;
-        _memory = new AlignedMemory(padded * (k + (bias.IsEmpty ? 0 : 1)) * sizeof(float));
-        fixed (float* source = weight)
+        _panels = (float*)memory.Take(padded * (k + (bias.IsEmpty ? 0 : 1)) * sizeof(float));
+        using AlignedMemory rows = new((long)columns * k * sizeof(float));
+        for (int p = 0; p < Panels; p++)
         {
-            for (int p = 0; p < Panels; p++)
-                PackPanel(source + ((long)p * columns * k), k, Math.Min(columns, n - (p * columns)), k, Panel(p));
+            int count = Math.Min(columns, n - (p * columns));
+            readRows(p * columns, new Span<float>(rows.Pointer, count * k));
+            PackPanel((float*)rows.Pointer, k, count, k, Panel(p));
         }
 
         if (!bias.IsEmpty)
         {
-            Bias = (float*)_memory.Pointer + (padded * k);
+            Bias = _panels + (padded * k);
             Span<float> target = new(Bias, (int)padded);
             bias.CopyTo(target);
             target[n..].Clear();
         }
     }
+
+    /// <summary>Reads rows of a matrix.</summary>
+    /// <param name="firstRow">The first row.</param>
+    /// <param name="rows">Receives as many whole rows as fit.</param>
+    public delegate void RowReader(int firstRow, Span<float> rows);
 
     /// <summary>Output features.</summary>
     public int N { get; }
@@ -56,14 +62,8 @@ internal sealed unsafe class PackedWeights : IDisposable
     /// <summary>Bias, zero-padded to whole panels; null if there is none.</summary>
     public float* Bias { get; }
 
-    /// <summary>Bytes of native memory held.</summary>
-    public long Bytes => _memory.Length;
-
     /// <summary>Address of a panel, [K][PanelColumns].</summary>
-    public float* Panel(int index) => (float*)_memory.Pointer + ((long)index * K * SimdTier.PanelColumns);
-
-    /// <inheritdoc/>
-    public void Dispose() => _memory.Dispose();
+    public float* Panel(int index) => _panels + ((long)index * K * SimdTier.PanelColumns);
 
     /// <summary>
     /// Transposes <paramref name="count"/> rows (at most PanelColumns) of <paramref name="k"/> floats into a panel [k][PanelColumns]; the columns

@@ -38,7 +38,7 @@ public sealed class CpuCompilerTests
 
         context.Run([], CancellationToken.None);
         Dictionary<string, float[]> results = plan.Results.Keys.ToDictionary(n => n, n => context.Result(n).ToArray());
-        weights.Release();
+        weights.Dispose();
         return results;
     }
 

@@ -18,7 +18,8 @@ public sealed unsafe class LinearStepTests
         (int m, int n, int k) = shape;
         Random random = new(m + n + k);
         (float[] weight, float[] bias) = Parameters(random, n, k);
-        using PackedWeights packed = new(weight, n, k, bias);
+        using MemoryPool memory = new();
+        PackedWeights packed = Packing.Pack(memory, weight, n, k, bias);
         using GuardedMatrix x = GuardedMatrix.Random(random, m, k, rowTiles: true);
         using GuardedMatrix added = GuardedMatrix.Random(random, m, n, stride: n + 5);
         using GuardedMatrix y = new(m, n, rowTiles, stride: n + 2);
@@ -63,7 +64,8 @@ public sealed unsafe class LinearStepTests
         const int M = 49, N = 65, K = 24;
         Random random = new(1);
         (float[] weight, float[] bias) = Parameters(random, N, K);
-        using PackedWeights packed = new(weight, N, K, bias);
+        using MemoryPool memory = new();
+        PackedWeights packed = Packing.Pack(memory, weight, N, K, bias);
         using GuardedMatrix x = GuardedMatrix.Random(random, M, K, rowTiles: true);
         using GuardedMatrix apart = GuardedMatrix.Random(new Random(2), M, N);
         using GuardedMatrix together = GuardedMatrix.Random(new Random(2), M, N);
@@ -78,8 +80,9 @@ public sealed unsafe class LinearStepTests
     {
         Random random = new(3);
         (float[] weight, _) = Parameters(random, 40, 20);
-        using PackedWeights without = new(weight, 40, 20, default);
-        using PackedWeights zero = new(weight, 40, 20, new float[40]);
+        using MemoryPool memory = new();
+        PackedWeights without = Packing.Pack(memory, weight, 40, 20, default);
+        PackedWeights zero = Packing.Pack(memory, weight, 40, 20, new float[40]);
         using GuardedMatrix x = GuardedMatrix.Random(random, 5, 20, rowTiles: true);
         using GuardedMatrix y = new(5, 40);
         using GuardedMatrix expected = new(5, 40);
@@ -93,7 +96,8 @@ public sealed unsafe class LinearStepTests
         const int N = 100, K = 300;
         Random random = new(4);
         (float[] weight, float[] bias) = Parameters(random, N, K);
-        using PackedWeights packed = new(weight, N, K, bias);
+        using MemoryPool memory = new();
+        PackedWeights packed = Packing.Pack(memory, weight, N, K, bias);
         using GuardedMatrix row = GuardedMatrix.Random(random, 1, K);
         float[]? expected = null;
         foreach (int m in new[] { 1, 12, 63, 500 })

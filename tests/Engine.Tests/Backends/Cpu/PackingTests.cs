@@ -10,7 +10,8 @@ public sealed unsafe class PackingTests
         Random random = new(n * k);
         float[] weight = [.. Enumerable.Range(0, n * k).Select(_ => random.NextSingle())];
         float[] bias = [.. Enumerable.Range(0, n).Select(_ => random.NextSingle())];
-        using PackedWeights packed = new(weight, n, k, bias);
+        using MemoryPool memory = new();
+        PackedWeights packed = Packing.Pack(memory, weight, n, k, bias);
         for (int column = 0; column < packed.Panels * SimdTier.PanelColumns; column++)
         {
             float* panel = packed.Panel(column / SimdTier.PanelColumns);
@@ -23,9 +24,9 @@ public sealed unsafe class PackingTests
     [Test]
     public void Weights_that_do_not_fit_their_dimensions_are_refused()
     {
-        Assert.That(() => new PackedWeights(new float[11], 3, 4, default), Throws.ArgumentException.With.Message.Contains("3 × 4"));
-        Assert.That(() => new PackedWeights(new float[12], 3, 4, new float[4]), Throws.ArgumentException.With.Message.Contains("bias"));
-        Assert.That(() => new PackedWeights([], 0, 4, default), Throws.InstanceOf<ArgumentOutOfRangeException>());
+        using MemoryPool memory = new();
+        Assert.That(() => Packing.Pack(memory, new float[12], 3, 4, new float[4]), Throws.ArgumentException.With.Message.Contains("bias"));
+        Assert.That(() => Packing.Pack(memory, [], 0, 4, default), Throws.InstanceOf<ArgumentOutOfRangeException>());
     }
 
     [Test]

@@ -98,7 +98,8 @@ public sealed unsafe class WorkerTeamTests
     [Test]
     public void Runs_allocate_nothing()
     {
-        using PackedWeights weights = new(new float[64 * 32], 64, 32, default);
+        using MemoryPool memory = new();
+        PackedWeights weights = Packing.Pack(memory, new float[64 * 32], 64, 32, default);
         using GuardedMatrix x = GuardedMatrix.Random(new Random(1), 30, 32, rowTiles: true);
         using GuardedMatrix y = new(30, 64);
         CpuStep[] steps =

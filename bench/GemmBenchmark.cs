@@ -1,0 +1,91 @@
+using System.Diagnostics;
+using KernelAD.Backends.Cpu;
+
+namespace KernelAD.Bench;
+
+/// <summary>The GEMM kernel's figures for one shape.</summary>
+internal sealed record GemmFigures(string Name, int M, int N, int K, int Threads, double PeakGFlops, double GFlops)
+{
+    public double PeakShare => GFlops / PeakGFlops;
+}
+
+/// <summary>The GEMM kernel alone, [M, K] · [N, K]ᵀ from packed operands, on the shapes of the models' layers.</summary>
+internal static unsafe class GemmBenchmark
+{
+    private const int Rounds = 15;
+    private const double RoundMilliseconds = 40;
+
+    public static IEnumerable<GemmFigures> Run(int threads)
+    {
+        Console.Error.WriteLine($"GEMM, {threads} thread(s)…");
+        return [.. Shapes().Select(s => Measure(s.Name, s.M, s.N, s.K, threads))];
+    }
+
+    private static IEnumerable<(string Name, int M, int N, int K)> Shapes()
+    {
+        yield return ("cube", 1024, 1024, 1024);
+        foreach (int m in new[] { 256, 257 })
+        {
+            yield return ("ViTAD qkv", m, 1152, 384);
+            yield return ("ViTAD proj", m, 384, 384);
+            yield return ("ViTAD fc1", m, 1536, 384);
+            yield return ("ViTAD fc2", m, 384, 1536);
+        }
+
+        // 32 and 64 windows of 49 tokens.
+        foreach (int m in new[] { 1568, 3136 })
+        {
+            yield return ("InTra MLP 0", m, 1024, 512);
+            yield return ("InTra MLP 2", m, 256, 1024);
+            yield return ("InTra v, out", m, 512, 512);
+            yield return ("InTra w_1", m, 2048, 512);
+            yield return ("InTra w_2", m, 512, 2048);
+        }
+    }
+
+    private static GemmFigures Measure(string name, int m, int n, int k, int threads)
+    {
+        Random random = new(1);
+        using MemoryPool memory = new();
+        float[] weight = Values(random, (long)n * k);
+        PackedWeights weights = new(memory, n, k, bias: [], (row, rows) => weight.AsSpan(row * k, rows.Length).CopyTo(rows));
+        using AlignedMemory x = new(RowTiles.Size(m, k) * sizeof(float)), y = new((long)m * n * sizeof(float));
+        Values(random, RowTiles.Size(m, k)).CopyTo(new Span<float>(x.Pointer, (int)RowTiles.Size(m, k)));
+        CpuStep[] steps = [new LinearStep(m, weights, BufferRef.At((float*)x.Pointer, k), BufferRef.At((float*)y.Pointer, n))];
+        RunContext run = new(null, 0);
+
+        double flops = 2.0 * m * n * k;
+        Time(1);
+        int repeats = (int)Math.Max(1, RoundMilliseconds / Time(3));
+        List<double> peaks = [], times = [];
+        for (int round = 0; round < Rounds; round++)
+        {
+            peaks.Add(FmaPeak.Measure(threads, milliseconds: 8));
+            times.Add(Time(repeats));
+        }
+
+        return new GemmFigures(name, m, n, k, threads, CpuBenchmark.Median(peaks), flops / CpuBenchmark.Median(times) * 1e-6);
+
+        double Time(int count)
+        {
+            long start = Stopwatch.GetTimestamp();
+            for (int i = 0; i < count; i++)
+            {
+                WorkerTeam.Shared.RunAll(steps, run, threads);
+            }
+
+            return Stopwatch.GetElapsedTime(start).TotalMilliseconds / count;
+        }
+    }
+
+    private static float[] Values(Random random, long count)
+    {
+        float[] values = new float[count];
+        foreach (ref float value in values.AsSpan())
+        {
+            value = random.NextSingle() - 0.5f;
+        }
+
+        return values;
+    }
+}

@@ -1,0 +1,105 @@
+using System.CommandLine;
+using KernelAD.Backends.Cpu;
+using KernelAD.Cli.Output;
+using KernelAD.Planner;
+using Spectre.Console;
+
+namespace KernelAD.Cli.Commands;
+
+/// <summary><c>kernelad profile</c>: the plan, step by step, with times.</summary>
+internal static class ProfileCommand
+{
+    public static Command Create()
+    {
+        Argument<string> model = Options.Model();
+        Option<int> batch = Options.Positive("--batch", "Pictures per run", 1);
+        Option<int> runs = Options.Positive("--runs", "Runs after a warm-up; the median of each step is shown", 20);
+        Option<bool> json = Options.Json();
+        Command command = new("profile", "List the plan step by step: shape, FLOPs, bytes, time, share, GFLOP/s, share of the FMA peak") { model, batch, runs, json };
+        EngineOptions engine = new(command);
+        command.SetAction(parsed =>
+        {
+            DetectorOptions options = engine.Read(parsed);
+            string path = parsed.GetRequiredValue(model);
+            int size = parsed.GetValue(batch);
+            using AnomalyDetector detector = AnomalyDetector.Load(path, options);
+            IReadOnlyList<PlanStep> steps = detector.Steps(size);
+            double peak = FmaPeak.Measure(options.Threads ?? Environment.ProcessorCount);
+            double[] times = [.. detector.Profile(Benchmark.Input(detector, size), size, parsed.GetValue(runs)).Select(Median)];
+            if (parsed.GetValue(json))
+            {
+                PrintJson(detector, options, size, steps, times, peak);
+            }
+            else
+            {
+                Human.Header(detector, options, path);
+                PrintTable(steps, times, peak);
+            }
+
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    /// <summary>Median in seconds.</summary>
+    private static double Median(TimeSpan[] times) => times.Order().ElementAt(times.Length / 2).TotalSeconds;
+
+    private static void PrintTable(IReadOnlyList<PlanStep> steps, double[] times, double peak)
+    {
+        double total = times.Sum();
+        Table table = Human.Table(">#", "step", "operator", "shape", ">repeats", ">MFLOP", ">MB", ">µs", ">share", ">GFLOP/s", ">of peak");
+        for (int i = 0; i < steps.Count; i++)
+        {
+            PlanStep step = steps[i];
+            double flops = (double)step.Flops * step.Repeats, rate = flops / times[i] / 1e9;
+            table.Row(
+                $"{i + 1}",
+                step.Name,
+                step.Operator,
+                step.Shape.ToString(),
+                $"{step.Repeats}",
+                $"{flops / 1e6:F2}",
+                $"{(double)step.Bytes * step.Repeats / 1e6:F2}",
+                $"{times[i] * 1e6:F1}",
+                $"{100 * times[i] / total:F1} %",
+                flops == 0 ? "" : $"{rate:F1}",
+                flops == 0 ? "" : $"{100 * rate / peak:F1} %");
+        }
+
+        Human.Print(table);
+        double all = steps.Sum(s => (double)s.Flops * s.Repeats);
+        Human.Line($"{steps.Count} steps, {all / 1e9:F3} GFLOP in {total * 1e3:F2} ms: {all / total / 1e9:F1} GFLOP/s, {100 * all / total / 1e9 / peak:F1} % of the FMA peak ({peak:F1} GFLOP/s, measured just before)");
+    }
+
+    private static void PrintJson(AnomalyDetector detector, DetectorOptions options, int batch, IReadOnlyList<PlanStep> steps, double[] times, double peak)
+    {
+        double total = times.Sum();
+        JsonLine.Print(json =>
+        {
+            json.WriteRun(detector, options);
+            json.WriteNumber("batch", batch);
+            json.WriteNumber("steps", steps.Count);
+            json.WriteNumber("flops", steps.Sum(s => s.Flops * s.Repeats));
+            json.WriteNumber("seconds", total);
+            json.WriteNumber("fma_peak_gflops", peak);
+        });
+        for (int i = 0; i < steps.Count; i++)
+        {
+            int index = i;
+            PlanStep step = steps[i];
+            JsonLine.Print(json =>
+            {
+                json.WriteNumber("step", index + 1);
+                json.WriteString("name", step.Name);
+                json.WriteString("operator", step.Operator);
+                json.WriteShape("shape", step.Shape);
+                json.WriteNumber("repeats", step.Repeats);
+                json.WriteNumber("flops", step.Flops * step.Repeats);
+                json.WriteNumber("bytes", step.Bytes * step.Repeats);
+                json.WriteNumber("seconds", times[index]);
+                json.WriteNumber("share", times[index] / total);
+                json.WriteNumber("share_of_fma_peak", step.Flops * step.Repeats / times[index] / 1e9 / peak);
+            });
+        }
+    }
+}

@@ -1,0 +1,49 @@
+using System.Text;
+using KernelAD.Weights;
+
+namespace KernelAD.Cli;
+
+/// <summary>Places to write to: checked before the work begins, and never left with half a file.</summary>
+internal static class OutputFile
+{
+    /// <summary>Creates a folder if need be and makes sure that files can be written to it.</summary>
+    /// <exception cref="OutputException">They cannot.</exception>
+    public static void PrepareFolder(string folder)
+    {
+        string probe = Path.Combine(folder, $".kernelad-{Path.GetRandomFileName()}");
+        try
+        {
+            Directory.CreateDirectory(folder);
+            using FileStream file = new(probe, FileMode.CreateNew, FileAccess.Write, FileShare.None, 1, FileOptions.DeleteOnClose);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new OutputException($"{folder}: files cannot be written there: {e.Message} Choose another folder with -o.", e);
+        }
+    }
+
+    /// <summary>Writes a text file under a temporary name and renames it.</summary>
+    /// <exception cref="OutputException">The folder is missing or not writable, or the disk is full.</exception>
+    public static void WriteText(string path, string text)
+    {
+        string temporary = $"{path}.tmp-{Path.GetRandomFileName()}";
+        try
+        {
+            File.WriteAllText(temporary, text, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false));
+            File.Move(temporary, path, overwrite: true);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            try
+            {
+                File.Delete(temporary);
+            }
+            catch (Exception inner) when (inner is IOException or UnauthorizedAccessException)
+            {
+                // The error that led here says more.
+            }
+
+            throw new OutputException($"{path}: cannot be written: {e.Message} Check that the folder exists, is writable, and has space left.", e);
+        }
+    }
+}

@@ -1,0 +1,41 @@
+namespace KernelAD.Cli.Tests;
+
+/// <summary>Model files that the command itself converted from tiny golden checkpoints, once for all tests.</summary>
+internal static class GoldenModel
+{
+    private static readonly Lazy<Workspace> Shared = new(() => new Workspace());
+
+    private static readonly Lazy<string> LazyInTra = new(() => Convert("intra", "tiny_jhy12"));
+
+    private static readonly Lazy<string> LazyVitAd = new(() => Convert("vitad", "tiny"));
+
+    public static string InTra => LazyInTra.Value;
+
+    public static string VitAd => LazyVitAd.Value;
+
+    public static void Delete()
+    {
+        if (Shared.IsValueCreated)
+        {
+            Shared.Value.Dispose();
+        }
+    }
+
+    private static string Convert(string model, string name)
+    {
+        string output = Shared.Value[$"{model}.safetensors"];
+        CommandResult result = Kernelad.Run(
+            "convert", Kernelad.Golden(model, name, "weights.pth"), "-o", output, "--config", Kernelad.Golden(model, name, "case.json"));
+        Assert.That(result.Code, Is.Zero, result.Error);
+        return output;
+    }
+}
+
+/// <summary>Deletes the shared models after the last test.</summary>
+[SetUpFixture]
+[FixtureLifeCycle(LifeCycle.SingleInstance)]
+public class SharedModels
+{
+    [OneTimeTearDown]
+    public void Delete() => GoldenModel.Delete();
+}
