@@ -81,9 +81,14 @@ public sealed partial class AnomalyDetector : IDisposable
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         options ??= new DetectorOptions();
-        int threads = Positive(options.Threads, Environment.ProcessorCount, nameof(options.Threads));
+        // More threads than processors only wait for each other.
+        int threads = Math.Min(Positive(options.Threads, Environment.ProcessorCount, nameof(options.Threads)), Math.Max(Environment.ProcessorCount, 16));
         int concurrency = Positive(options.MaxConcurrency, Environment.ProcessorCount, nameof(options.MaxConcurrency));
         CheckDevice(options);
+        if (options.Threshold is double threshold && !double.IsFinite(threshold))
+        {
+            throw new ArgumentOutOfRangeException(nameof(options), threshold, "the threshold must be finite");
+        }
 
         long start = Stopwatch.GetTimestamp();
         ModelFile file = ModelFile.Open(path);
@@ -209,6 +214,7 @@ public sealed partial class AnomalyDetector : IDisposable
     /// <param name="taps">Intermediates wanted beside <c>anomaly_map</c> (N,1,H,W) and <c>image_score</c> (N).</param>
     /// <param name="batch">Pictures per run; the results do not depend on it.</param>
     /// <param name="cancellation">Cancels between steps of the plan.</param>
+    /// <remarks>Each combination of batch and taps gets a plan with activation memory of its own, which stay until the detector is disposed.</remarks>
     /// <exception cref="TensorException">Wrong shape, NaN or infinite values, or an unknown tap.</exception>
     public IReadOnlyDictionary<string, Tensor> Run(
         Tensor input, IEnumerable<string>? taps = null, int batch = 1, CancellationToken cancellation = default)
@@ -404,9 +410,9 @@ public sealed partial class AnomalyDetector : IDisposable
         return results;
     }
 
-    private static float CheckedScore(float score) => float.IsNaN(score)
-        ? throw new TensorException("the network produced NaN: the weights overflow float32 on this input")
-        : score;
+    private static float CheckedScore(float score) => float.IsFinite(score)
+        ? score
+        : throw new TensorException($"the network produced {score}: the weights overflow float32 on this input");
 
     private static void RequireFits(string name, long count)
     {
