@@ -76,6 +76,7 @@ public sealed partial class AnomalyDetector : IDisposable
     /// <exception cref="ModelFileException">The file is missing, damaged, or not a KernelAD model.</exception>
     /// <exception cref="ConfigurationException">Its configuration is unknown here, or the memory limit is too low.</exception>
     /// <exception cref="DeviceNotAvailableException">The device or precision asked for is not available.</exception>
+    /// <exception cref="NotEnoughMemoryException">The weights do not fit into memory.</exception>
     public static AnomalyDetector Load(string path, DetectorOptions? options = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
@@ -86,7 +87,7 @@ public sealed partial class AnomalyDetector : IDisposable
 
         long start = Stopwatch.GetTimestamp();
         ModelFile file = ModelFile.Open(path);
-        CpuBackend backend = new(CpuWeights.Of(file), threads, options.MaxMemoryBytes ?? long.MaxValue);
+        CpuBackend backend = new(CpuWeights.Of(file), threads, options.MaxMemoryBytes ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes);
         try
         {
             AnomalyDetector detector = new(file, backend, options, concurrency);
@@ -118,7 +119,7 @@ public sealed partial class AnomalyDetector : IDisposable
         return new AnomalyResult(score, Threshold, map, MapWidth, MapHeight, timings, _preprocessor.Region(picture.Height, picture.Width));
     }
 
-    /// <summary>Judges one picture into the caller's memory; allocates nothing once every size has been seen.</summary>
+    /// <summary>Judges one picture into the caller's memory; allocates nothing as long as the pictures have a few sizes (up to eight) that have been seen.</summary>
     /// <param name="picture">The pixels.</param>
     /// <param name="map">Receives the anomaly map, row by row; <see cref="MapWidth"/> · <see cref="MapHeight"/> long.</param>
     /// <param name="timings">Where the time went.</param>
@@ -301,15 +302,22 @@ public sealed partial class AnomalyDetector : IDisposable
     /// <summary>The model's graph as it is written, before any pass: what the ONNX exporter works from.</summary>
     internal ComputeGraph Graph(int batch) => GraphBuilder.Build(Model, batch, _present);
 
-    /// <summary>Frees activation memory and, with the last detector of a file, its weights. No call may be running.</summary>
+    /// <summary>
+    /// Waits for the calls that run, then frees activation memory and, with the last detector of a file, its weights. Later calls throw
+    /// <see cref="ObjectDisposedException"/>.
+    /// </summary>
     public void Dispose()
     {
-        if (_disposed)
+        lock (_lock)
         {
-            return;
+            if (_disposed)
+            {
+                return;
+            }
+
+            _disposed = true;
         }
 
-        _disposed = true;
         foreach (ContextPool pool in _plans.Values)
         {
             pool.Dispose();
@@ -337,10 +345,18 @@ public sealed partial class AnomalyDetector : IDisposable
     {
         lock (_lock)
         {
+            ObjectDisposedException.ThrowIf(_disposed, this);
             (int Batch, string Taps) key = (batch, taps.Count == 0 ? "" : string.Join('\n', taps.Order(StringComparer.Ordinal)));
             if (!_plans.TryGetValue(key, out ContextPool? pool))
             {
-                pool = new ContextPool(_backend.Compile(Graph(batch).WithTaps(taps)), _concurrency);
+                ArgumentOutOfRangeException.ThrowIfGreaterThan(batch, Array.MaxLength / (3L * MapWidth * MapHeight));
+                ComputeGraph graph = Graph(batch).WithTaps(taps);
+                foreach ((string name, Node node) in graph.Results)
+                {
+                    RequireFits(name, node.Shape.Count);
+                }
+
+                pool = new ContextPool(_backend.Compile(graph), _concurrency);
                 _plans.Add(key, pool);
             }
 
@@ -352,6 +368,11 @@ public sealed partial class AnomalyDetector : IDisposable
         IExecutable executable, IRunContext context, Tensor input, int batch, CancellationToken cancellation)
     {
         int count = input.Shape[0], picture = input.Data.Length / count;
+        foreach ((string name, Shape shape) in executable.Results)
+        {
+            RequireFits(name, shape.Count / batch * count);
+        }
+
         // A parameter that was asked for by name is the same for every picture; all other results are strung together.
         HashSet<string> shared = [.. Graph(1).Taps.Where(t => t.Value.Operator is Parameter or Constant).Select(t => t.Key)];
         Dictionary<string, Tensor> results = new(StringComparer.Ordinal);
@@ -386,6 +407,14 @@ public sealed partial class AnomalyDetector : IDisposable
     private static float CheckedScore(float score) => float.IsNaN(score)
         ? throw new TensorException("the network produced NaN: the weights overflow float32 on this input")
         : score;
+
+    private static void RequireFits(string name, long count)
+    {
+        if (count > Array.MaxLength)
+        {
+            throw new TensorException($"\"{name}\" would have {count:N0} elements, more than a tensor can hold; run fewer pictures at a time");
+        }
+    }
 
     private static int Positive(int? value, int fallback, string name) => value switch
     {

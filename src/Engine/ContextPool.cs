@@ -17,20 +17,20 @@ internal sealed class CallMemory(IRunContext context) : IDisposable
 
 /// <summary>
 /// The call memories of one plan: created when first needed, reused afterwards, at most <c>limit</c> of them; further callers wait. Renting and returning
-/// allocate nothing.
+/// allocate nothing. Disposal waits for the calls that run.
 /// </summary>
 internal sealed class ContextPool : IDisposable
 {
     private readonly IExecutable _executable;
-    private readonly CallMemory?[] _idle;
-    private readonly Lock _lock = new();
+    private readonly Stack<CallMemory> _idle = [];
+    private readonly object _gate = new();
     private readonly SemaphoreSlim _free;
-    private int _idleCount;
+    private int _created;
+    private bool _disposed;
 
     public ContextPool(IExecutable executable, int limit)
     {
         _executable = executable;
-        _idle = new CallMemory?[limit];
         _free = new SemaphoreSlim(limit, limit);
     }
 
@@ -38,18 +38,26 @@ internal sealed class ContextPool : IDisposable
 
     public CallMemory Rent(CancellationToken cancellation)
     {
-        _free.Wait(cancellation);
-        lock (_lock)
+        // The token is registered with, which may allocate, only where there is a wait to cancel.
+        if (!_free.Wait(0, CancellationToken.None))
         {
-            if (_idleCount > 0)
-            {
-                return _idle[--_idleCount]!;
-            }
+            _free.Wait(cancellation);
         }
 
         try
         {
-            return new CallMemory(_executable.CreateContext());
+            lock (_gate)
+            {
+                ObjectDisposedException.ThrowIf(_disposed, typeof(AnomalyDetector));
+                if (_idle.TryPop(out CallMemory? memory))
+                {
+                    return memory;
+                }
+
+                CallMemory created = new(_executable.CreateContext());
+                _created++;
+                return created;
+            }
         }
         catch
         {
@@ -60,9 +68,10 @@ internal sealed class ContextPool : IDisposable
 
     public void Return(CallMemory memory)
     {
-        lock (_lock)
+        lock (_gate)
         {
-            _idle[_idleCount++] = memory;
+            _idle.Push(memory);
+            Monitor.PulseAll(_gate);
         }
 
         _free.Release();
@@ -70,11 +79,20 @@ internal sealed class ContextPool : IDisposable
 
     public void Dispose()
     {
-        while (_idleCount > 0)
+        // The semaphore stays: callers that wait for it have to wake up and be told.
+        lock (_gate)
         {
-            _idle[--_idleCount]!.Dispose();
-        }
+            _disposed = true;
+            while (_idle.Count < _created)
+            {
+                Monitor.Wait(_gate);
+            }
 
-        _free.Dispose();
+            _created = 0;
+            while (_idle.TryPop(out CallMemory? memory))
+            {
+                memory.Dispose();
+            }
+        }
     }
 }

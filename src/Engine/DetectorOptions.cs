@@ -28,12 +28,12 @@ public sealed record DetectorOptions
     public int? Threads { get; init; }
 
     /// <summary>
-    /// Bytes that packed weights and the activations of one call may take together; null: no limit. InTra cuts its windows into as many portions as this
+    /// Bytes that packed weights and the activations of one call may take together; null: the memory that the process may use. InTra cuts its windows into as many portions as this
     /// asks for; results do not depend on it.
     /// </summary>
     public long? MaxMemoryBytes { get; init; }
 
-    /// <summary>Calls that may run at the same time, each with activation memory of its own; further ones wait. Null: one per processor.</summary>
+    /// <summary>Calls of one kind (batch size and intermediates) that may run at the same time, each with activation memory of its own; further ones wait. Null: one per processor.</summary>
     public int? MaxConcurrency { get; init; }
 
     /// <summary>Decision threshold in units of the raw score, overriding the model file's. A score at or above it is anomalous.</summary>

@@ -55,6 +55,16 @@ public sealed class TensorException : BadInputException
     }
 }
 
+/// <summary>Memory for weights, activations or working space that the system does not have. The command line answers with exit code 3.</summary>
+public sealed class NotEnoughMemoryException : BadInputException
+{
+    /// <summary>Creates the exception.</summary>
+    public NotEnoughMemoryException(string message, Exception? inner = null)
+        : base(message, inner)
+    {
+    }
+}
+
 /// <summary>The device asked for is not there or cannot be used. The command line answers with exit code 4.</summary>
 public sealed class DeviceNotAvailableException : KernelAdException
 {

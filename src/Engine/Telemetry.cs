@@ -8,7 +8,7 @@ internal static class Telemetry
 {
     private static readonly Meter Meter = new("KernelAD");
 
-    /// <summary>Spans: "detect" for one picture, "detect batch" for one batch.</summary>
+    /// <summary>Spans: "detect" for one picture, "detect batch" for one call of DetectBatch.</summary>
     public static ActivitySource Activities { get; } = new("KernelAD");
 
     /// <summary>Seconds from pixels to score.</summary>

@@ -11,7 +11,7 @@ internal static class GoldenIo
     public static T[] Read<T>(string golden, string tensor)
         where T : unmanaged
     {
-        byte[] file = File.ReadAllBytes(Fixture(Path.Combine("golden", golden)));
+        byte[] file = File.ReadAllBytes(Fixture.File(Path.Combine("golden", golden)));
         int header = (int)BinaryPrimitives.ReadUInt64LittleEndian(file);
         JsonNode entry = JsonNode.Parse(file.AsSpan(8, header))![tensor] ?? throw new KeyNotFoundException(tensor);
         int begin = (int)entry["data_offsets"]![0]! + 8 + header;
@@ -29,13 +29,5 @@ internal static class GoldenIo
             z = (z ^ (z >> 27)) * 0x94D049BB133111EBUL;
             return (((z ^ (z >> 31)) >> 40) * Math.ScaleB(1, -24) * 2) - 1;
         })];
-    }
-
-    public static string Fixture(string relative)
-    {
-        string? folder = TestContext.CurrentContext.TestDirectory;
-        while (folder is not null && !File.Exists(Path.Combine(folder, "KernelAD.sln")))
-            folder = Path.GetDirectoryName(folder);
-        return Path.Combine(folder ?? throw new DirectoryNotFoundException("no KernelAD.sln above the tests"), "tests", "Fixtures", relative);
     }
 }

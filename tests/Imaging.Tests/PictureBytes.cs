@@ -167,14 +167,6 @@ internal static class PictureBytes
         return [.. Enumerable.Range(0, picture.Width * picture.Height * 3).Select(i => pixels[(i / 3 * bytes) + (i % 3)])];
     }
 
-    public static string Fixture(string name)
-    {
-        string? folder = TestContext.CurrentContext.TestDirectory;
-        while (folder is not null && !File.Exists(Path.Combine(folder, "KernelAD.sln")))
-            folder = Path.GetDirectoryName(folder);
-        return Path.Combine(folder ?? throw new DirectoryNotFoundException("no KernelAD.sln above the tests"), "tests", "Fixtures", "pictures", name);
-    }
-
     private static byte[] Chunk(string type, byte[] data)
     {
         byte[] body = [.. System.Text.Encoding.ASCII.GetBytes(type), .. data];

@@ -114,14 +114,14 @@ internal sealed class PictureFileTests
     [Test]
     public void Real_pictures_are_read()
     {
-        using Picture fabric = PictureFile.Read(PictureBytes.Fixture("fabric-0060_022_06.png"));
+        using Picture fabric = PictureFile.Read(Fixture.File("pictures/fabric-0060_022_06.png"));
         Assert.That((fabric.Width, fabric.Height), Is.EqualTo((256, 256)));
         byte[] rgb = PictureBytes.Rgb(fabric);
         byte[] red = [.. Enumerable.Range(0, 256 * 256).Select(i => rgb[3 * i])];
         Assert.That(red.Sum(value => value), Is.EqualTo(8_036_990), "as inflated and unfiltered by an independent program");
         Assert.That(red.Take(6), Is.EqualTo(new byte[] { 109, 99, 103, 109, 108, 112 }));
 
-        using Picture tile = PictureFile.Read(PictureBytes.Fixture("magnetic-tile-exp1_num_4727.jpg"));
+        using Picture tile = PictureFile.Read(Fixture.File("pictures/magnetic-tile-exp1_num_4727.jpg"));
         Assert.That((tile.Width, tile.Height), Is.EqualTo((113, 288)));
     }
 

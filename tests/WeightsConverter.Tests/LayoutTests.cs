@@ -159,6 +159,15 @@ public class LayoutTests
         Assert.That(w.Fails([student, w.Save(moco.Zip(), "moco.pth")], TinyModels.VitAdTold).Message, Does.Contain("MoCo v3"));
     }
 
+    [Test]
+    public void Teacher_whose_position_table_claims_more_than_memory_is_refused()
+    {
+        using Workspace w = new();
+        (string student, Dictionary<string, object?> teacher, TorchFile file) = Split(w);
+        teacher["pos_embed"] = file.Float([1], 1) with { Shape = [1, (40_000L * 40_000) + 1, 8], Strides = [0, 0, 0] };
+        Assert.That(w.Fails([student, w.Save(file.Zip(), "teacher.pth")], TinyModels.VitAdTold).Message, Does.Contain("position table"));
+    }
+
     [TestCase("")]
     [TestCase("teacher")]
     [TestCase("model")]

@@ -183,7 +183,7 @@ internal sealed class VitAdLayout : Layout
         }
 
         const long MaxElements = 1 << 26;
-        if (SquareRoot(rows - 1) is not int old || extents[0] != 1 || width < 1 || (long)grid * grid * width > MaxElements)
+        if (SquareRoot(rows - 1) is not int old || extents[0] != 1 || width < 1 || Math.Max(rows, (long)grid * grid) * width > MaxElements)
         {
             throw new CheckpointException(
                 $"{tensors.FilePath}: the teacher's position table has shape ({string.Join(", ", extents)}), expected (1, side² + 1, width): one cls token and a square grid");

@@ -42,7 +42,7 @@ internal interface IRunContext : IDisposable
 
     /// <summary>Runs the plan.</summary>
     /// <param name="ticks">Receives Stopwatch ticks per step, or empty.</param>
-    /// <param name="cancellation">Cancels between steps or slices.</param>
+    /// <param name="cancellation">Cancels between steps.</param>
     void Run(Span<long> ticks, CancellationToken cancellation);
 
     /// <summary>A result of the last run, row-major.</summary>

@@ -24,12 +24,12 @@ internal sealed class ConfigReader
         return value < min || value > max ? throw Error(key, $"is {value}, expected {min} … {max}") : value;
     }
 
-    /// <summary>A finite number.</summary>
-    public double Number(string key, double? fallback = null)
+    /// <summary>A number within bounds.</summary>
+    public double Number(string key, double fallback, double min, double max)
     {
         double value = Scalar(key, fallback, "a number", static (JsonNode v, out double x) =>
             double.TryParse(v.ToJsonString(), NumberStyles.Float, CultureInfo.InvariantCulture, out x));
-        return double.IsFinite(value) ? value : throw Error(key, "is not finite");
+        return value >= min && value <= max ? value : throw Error(key, $"is {value}, expected {min} … {max}");
     }
 
     /// <summary>One of a few words.</summary>

@@ -67,7 +67,7 @@ public sealed record InTraConfig
             Position = r.Choice("position", "global", "global", "local"),
             Map = r.Choice("map", "paper", "paper", "jhy12"),
             BlurKernel = r.Int("blur_kernel", fallback: 7, max: 255),
-            BlurSigma = r.Number("blur_sigma", fallback: 2),
+            BlurSigma = r.Number("blur_sigma", fallback: 2, min: 0.01, max: 255),
         };
         if (r.Int("C", fallback: 3) != 3)
         {
@@ -100,9 +100,16 @@ public sealed record InTraConfig
             throw r.Error("h", $"is {config.Heads}: 2·h must divide d_model = {config.Width}");
         }
 
-        if (config.BlurKernel % 2 == 0 || config.BlurSigma <= 0)
+        // The windows' tokens are listed one by one: 16384² pixels in patches of 16 and windows of 7 × 7 take four fifths of this.
+        const long MaxTokens = 1 << 26;
+        if ((long)gridH * gridW * config.WindowSize * config.WindowSize > MaxTokens)
         {
-            throw r.Error("blur_kernel", "must be odd and blur_sigma positive");
+            throw r.Error("L", $"is {config.WindowSize}, which makes {gridH}×{gridW} windows of {config.WindowSize}² tokens, more than {MaxTokens:N0}");
+        }
+
+        if (config.BlurKernel % 2 == 0)
+        {
+            throw r.Error("blur_kernel", $"is {config.BlurKernel}, but must be odd");
         }
 
         return config;

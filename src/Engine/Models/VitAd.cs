@@ -76,9 +76,9 @@ public sealed record VitAdConfig
             StudentTaps = r.Ints("students", published ? [3, 6, 9] : null),
             Neck = r.Ints("neck", published ? [12] : null),
             PrefixTokens = r.Int("prefix_tokens", fallback: 1, max: 1),
-            LayerNormEpsilon = r.Number("layernorm_eps", fallback: 1e-6),
-            GaussianSigma = r.Number("gaussian_sigma", fallback: 4),
-            GaussianTruncate = r.Number("gaussian_truncate", fallback: 4),
+            LayerNormEpsilon = r.Number("layernorm_eps", fallback: 1e-6, min: 1e-30, max: 1),
+            GaussianSigma = r.Number("gaussian_sigma", fallback: 4, min: 0.01, max: 1024),
+            GaussianTruncate = r.Number("gaussian_truncate", fallback: 4, min: 0.01, max: 16),
             ScorePool = r.Int("image_score_avgpool", fallback: 16),
         };
         // "pairs" follows from the taps; the others say how a checkpoint or a golden case was made.
@@ -104,11 +104,6 @@ public sealed record VitAdConfig
         if (config.ScorePool > config.ImageSize)
         {
             throw r.Error("image_score_avgpool", $"is {config.ScorePool}, larger than the picture side {config.ImageSize}");
-        }
-
-        if (config.GaussianSigma <= 0 || config.GaussianTruncate <= 0 || config.LayerNormEpsilon <= 0)
-        {
-            throw r.Error("gaussian_sigma", "gaussian_truncate and layernorm_eps must be positive");
         }
 
         return config;

@@ -53,6 +53,13 @@ public static unsafe class PillowResampler
 
         int rowLength = columns.Count * Lanes;
         Span<int> line = scratch.Line(Math.Max(columns.End - columns.Begin + columns.Taps, columns.Count) * Lanes);
+        const int MaxRing = 1 << 28;
+        if ((long)rows.Taps * rowLength > MaxRing)
+        {
+            throw new BadInputException(
+                $"a picture of {source.Width}×{source.Height} pixels cannot be shrunk to {rows.Count} rows of {columns.Count}: {rows.Taps} wide rows would be held at once; shrink it first");
+        }
+
         Span<int> ring = scratch.Ring(rows.Taps * rowLength);
         (int red, int green, int blue) = source.Format.ChannelOffsets();
         fixed (int* linePointer = line, ringPointer = ring)

@@ -128,7 +128,7 @@ public sealed class ModelFile : IDisposable
         {
             CheckSchema(file);
             string name = Metadata(file, ModelKey);
-            Model model = ModelRegistry.Create(name, Parse(file, ConfigKey) as JsonObject ?? throw Malformed(file, ConfigKey, "an object"));
+            Model model = CreateModel(file, name, Parse(file, ConfigKey) as JsonObject ?? throw Malformed(file, ConfigKey, "an object"));
             CheckTensors(file, model);
             ModelFile result = new(file, model, ReadDetails(file, model));
             file = null;
@@ -195,6 +195,12 @@ public sealed class ModelFile : IDisposable
     /// <summary>Reads a tensor as single precision; see <see cref="SafetensorsFile.ReadFloat32(string, Span{float})"/>.</summary>
     public void ReadFloat32(string name, Span<float> destination) => _file.ReadFloat32(name, destination);
 
+    /// <summary>When the file was last written to, as of its opening.</summary>
+    internal DateTime LastWriteTimeUtc => _file.LastWriteTimeUtc;
+
+    /// <summary>Whether another open file holds the same bytes.</summary>
+    internal bool HasContentOf(ModelFile other) => _file.HasContentOf(other._file);
+
     /// <summary>Reads some consecutive elements of a tensor; see <see cref="SafetensorsFile.ReadFloat32(string, long, Span{float})"/>.</summary>
     public void ReadFloat32(string name, long first, Span<float> destination) => _file.ReadFloat32(name, first, destination);
 
@@ -214,6 +220,19 @@ public sealed class ModelFile : IDisposable
         {
             throw new ModelFileException(
                 $"{file.Path}: written in schema \"{SafetensorsHeader.Quote(schema)}\", this build reads {major}.x. Use a newer KernelAD, or convert the checkpoint again.");
+        }
+    }
+
+    private static Model CreateModel(SafetensorsFile file, string name, JsonObject config)
+    {
+        try
+        {
+            return ModelRegistry.Create(name, config);
+        }
+        catch (InvalidOperationException e)
+        {
+            // JsonNode decodes text when it is first looked at, and half a surrogate pair is none.
+            throw Malformed(file, ConfigKey, $"valid JSON ({e.Message})");
         }
     }
 
@@ -380,7 +399,7 @@ public sealed class ModelFile : IDisposable
             JsonDocumentOptions options = new() { MaxDepth = 16, AllowDuplicateProperties = false };
             return JsonNode.Parse(Metadata(file, key), documentOptions: options) ?? throw Malformed(file, key, "an object or a list");
         }
-        catch (JsonException e)
+        catch (Exception e) when (IsJsonFault(e))
         {
             throw Malformed(file, key, $"valid JSON ({e.Message})");
         }

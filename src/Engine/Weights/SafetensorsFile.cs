@@ -33,10 +33,14 @@ public sealed class SafetensorsFile : IDisposable
         _handle = handle;
         _entries = entries;
         _metadata = metadata;
+        LastWriteTimeUtc = File.GetLastWriteTimeUtc(handle);
     }
 
     /// <summary>The path given to <see cref="Open"/>.</summary>
     public string Path { get; }
+
+    /// <summary>When the file was last written to, as of its opening.</summary>
+    internal DateTime LastWriteTimeUtc { get; }
 
     /// <summary>The tensors by name.</summary>
     public IReadOnlyDictionary<string, SafetensorsEntry> Entries => _entries;
@@ -148,6 +152,36 @@ public sealed class SafetensorsFile : IDisposable
             {
                 ArrayPool<byte>.Shared.Return(buffer);
             }
+        }
+    }
+
+    /// <summary>Whether another open file holds the same bytes. Reads both, unless their lengths differ.</summary>
+    /// <exception cref="ModelFileException">One of them cannot be read.</exception>
+    internal bool HasContentOf(SafetensorsFile other)
+    {
+        byte[] mine = ArrayPool<byte>.Shared.Rent(ChunkBytes), theirs = ArrayPool<byte>.Shared.Rent(ChunkBytes);
+        try
+        {
+            long length = RandomAccess.GetLength(_handle);
+            bool same = length == RandomAccess.GetLength(other._handle);
+            for (long position = 0; same && position < length; position += ChunkBytes)
+            {
+                int count = (int)Math.Min(ChunkBytes, length - position);
+                ReadExactly(Path, _handle, position, mine.AsSpan(0, count));
+                ReadExactly(other.Path, other._handle, position, theirs.AsSpan(0, count));
+                same = mine.AsSpan(0, count).SequenceEqual(theirs.AsSpan(0, count));
+            }
+
+            return same;
+        }
+        catch (IOException e)
+        {
+            throw new ModelFileException($"{other.Path}: cannot be read: {e.Message}", e);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(mine);
+            ArrayPool<byte>.Shared.Return(theirs);
         }
     }
 

@@ -16,7 +16,7 @@ internal sealed class GoldenPreprocessingTests
     [TestCase("short_side")]
     public void Bytes_equal_Pillow_and_values_equal_torchvision(string name)
     {
-        JsonNode info = JsonNode.Parse(File.ReadAllText(GoldenIo.Fixture("golden/vitad/preprocess/case.json")))!["cases"]![name]!;
+        JsonNode info = JsonNode.Parse(File.ReadAllText(Fixture.File("golden/vitad/preprocess/case.json")))!["cases"]![name]!;
         int height = (int)info["shape"]![0]!;
         int width = (int)info["shape"]![1]!;
         byte[] pixels = [.. GoldenIo.Formula((string)info["name"]!, height * width * 3).Select(u => (byte)Math.Floor((u + 1) * 128))];

@@ -9,7 +9,7 @@ public class SafetensorsFileTests
     [Test]
     public void Golden_file_reads_as_written_by_the_reference()
     {
-        using SafetensorsFile file = SafetensorsFile.Open(GoldenIo.Fixture("golden/intra/tiny/io.safetensors"));
+        using SafetensorsFile file = SafetensorsFile.Open(Fixture.File("golden/intra/tiny/io.safetensors"));
         foreach (SafetensorsEntry entry in file.Entries.Values.Where(e => e.Type == ElementType.F32))
         {
             float[] actual = new float[entry.Shape.Count];

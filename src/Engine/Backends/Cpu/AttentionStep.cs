@@ -146,12 +146,17 @@ internal sealed unsafe class AttentionStep : CpuStep
         where TVector : struct
     {
         TVector scale = TSimd.Broadcast(_scale * 1.44269504f);
+        long blockFloats = SimdTier.TileRows * RowTiles.BlockColumns;
         for (int row = 0; row < rows; row++, q += _q.RowStride)
         {
-            for (int column = 0; column < _shape.KeyWidth; column += TSimd.Lanes)
+            float* block = packed + RowTiles.BlockIndex(row, 0, _shape.KeyWidth);
+            for (int column = 0; column < _shape.KeyWidth; column += RowTiles.BlockColumns, block += blockFloats)
             {
-                TVector value = SimdTail.Load<TSimd, TVector>(q + column, _shape.KeyWidth - column);
-                TSimd.Store(TSimd.Multiply(value, scale), packed + RowTiles.Index(row, column, _shape.KeyWidth));
+                for (int lane = 0; lane < RowTiles.BlockColumns; lane += TSimd.Lanes)
+                {
+                    TVector value = SimdTail.Load<TSimd, TVector>(q + column + lane, Math.Max(_shape.KeyWidth - column - lane, 0));
+                    TSimd.Store(TSimd.Multiply(value, scale), block + lane);
+                }
             }
         }
     }
@@ -286,24 +291,28 @@ internal sealed unsafe class AttentionStep : CpuStep
     {
         float* source = scratch + _outputOffset + (row * _outputStride);
         TVector factor = TSimd.Broadcast(1f / scratch[_sumOffset + row]);
-        int width = _shape.Heads * _shape.ValueWidth;
+        if (!_yRowTiles)
+        {
+            float* target = y + (outputRow * _y.RowStride) + outputColumn;
+            for (int column = 0; column < _shape.ValueWidth; column += TSimd.Lanes)
+                SimdTail.Store<TSimd, TVector>(TSimd.Multiply(TSimd.Load(source + column), factor), target + column, _shape.ValueWidth - column);
+            return;
+        }
+
+        // A head need not begin where a block of a row tile does.
+        int inBlock = outputColumn % RowTiles.BlockColumns;
+        float* block = y + RowTiles.BlockIndex(outputRow, outputColumn / RowTiles.BlockColumns, _shape.Heads * _shape.ValueWidth);
         int count;
         for (int column = 0; column < _shape.ValueWidth; column += count)
         {
-            // A head need not begin where a block of a row tile does.
-            count = Math.Min(TSimd.Lanes, _shape.ValueWidth - column);
-            float* target;
-            if (_yRowTiles)
+            count = Math.Min(Math.Min(TSimd.Lanes, _shape.ValueWidth - column), RowTiles.BlockColumns - inBlock);
+            SimdTail.Store<TSimd, TVector>(TSimd.Multiply(TSimd.Load(source + column), factor), block + inBlock, count);
+            inBlock += count;
+            if (inBlock == RowTiles.BlockColumns)
             {
-                count = Math.Min(count, RowTiles.BlockColumns - ((outputColumn + column) % RowTiles.BlockColumns));
-                target = y + RowTiles.Index(outputRow, outputColumn + column, width);
+                inBlock = 0;
+                block += SimdTier.TileRows * RowTiles.BlockColumns;
             }
-            else
-            {
-                target = y + (outputRow * _y.RowStride) + outputColumn + column;
-            }
-
-            TSimd.StoreFirst(TSimd.Multiply(TSimd.Load(source + column), factor), target, count);
         }
     }
 

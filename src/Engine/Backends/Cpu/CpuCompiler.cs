@@ -87,6 +87,7 @@ internal sealed class CpuCompiler
         Emit(_schedule.Region);
         _region.End = _pending.Count;
         _inRegion = false;
+        _packed.Clear(); // What was packed in the region is one slice of it.
         Emit(_schedule.After);
         foreach (Node result in _results)
         {
@@ -114,6 +115,11 @@ internal sealed class CpuCompiler
     private CpuPlan Finish(long arena)
     {
         CpuStep[] steps = [.. _pending.Select(p => p.Create())];
+        if (steps.Any(s => s.Parts is < 0 or > WorkerTeam.MaxParts))
+        {
+            throw new ConfigurationException($"the plan has a step of more than {WorkerTeam.MaxParts} parts; run fewer pictures at a time");
+        }
+
         Node input = _graph.Nodes.Single(n => n.Operator is Input);
         return new CpuPlan(
             steps[.._region.First],
@@ -299,7 +305,8 @@ internal sealed class CpuCompiler
         Shape source = Local(node.Inputs[0]);
         long inner = Inner(source, op.Axis);
         Value x = Dense(node.Inputs[0]);
-        bool leading = source.Extents[..op.Axis].ToArray().All(e => e == 1);
+        // A range of a slice's only item is no range of all items, which is what a reader outside the region sees.
+        bool leading = (Crosses(node) ? node.Inputs[0].Shape : source).Extents[..op.Axis].ToArray().All(e => e == 1);
         // Attention reads columns of a wider matrix in place; everyone else wants dense rows.
         bool columns = op.Axis == source.Rank - 1 && !_results.Contains(node) && _users[node].Any() && _users[node].All(u => u.Operator is Attention);
         if (leading)
@@ -487,8 +494,7 @@ internal sealed class CpuCompiler
     private Value NewValue(Node node)
     {
         Shape local = Local(node);
-        // A sliced value that somebody outside the region reads is kept whole; each slice writes its part.
-        bool crosses = node.Sliced && (_results.Contains(node) || _users[node].Any(u => !u.Sliced));
+        bool crosses = Crosses(node);
         bool tiled = node.Operator is LayerNorm or Linear or Attention
             && !crosses && !_results.Contains(node)
             && _users[node].Any() && _users[node].All(u => u.Operator is Linear && u.Inputs[0] == node && !u.Inputs.Skip(1).Contains(node));
@@ -507,6 +513,13 @@ internal sealed class CpuCompiler
         _values[node] = value;
         return value;
     }
+
+    /// <summary>
+    /// Whether somebody outside the sliced region reads this value of it, itself or through a view: it is then kept whole, and each slice writes its
+    /// part.
+    /// </summary>
+    private bool Crosses(Node node) =>
+        node.Sliced && (_results.Contains(node) || _users[node].Any(u => !u.Sliced || (u.Operator is Reshape or Slice or Broadcast && Crosses(u))));
 
     /// <summary>A node's shape as the step at hand sees it: within the region, one slice of it.</summary>
     private Shape Local(Node node) => node.Sliced && _inRegion ? node.Shape.With(0, _sliceSize) : node.Shape;

@@ -59,22 +59,20 @@ internal sealed class CpuPlan
     /// <param name="arena">This context's arena, <see cref="ArenaBytes"/> long.</param>
     /// <param name="threads">Threads to use at most.</param>
     /// <param name="ticks">Receives the Stopwatch ticks of each step (summed over slices), or empty.</param>
-    /// <param name="cancellation">Checked between slices.</param>
+    /// <param name="cancellation">Checked between steps.</param>
     public unsafe void Run(byte* arena, int threads, Span<long> ticks, CancellationToken cancellation)
     {
-        cancellation.ThrowIfCancellationRequested();
         ticks.Clear();
         fixed (long* all = ticks)
         {
             WorkerTeam team = WorkerTeam.Shared;
-            team.RunAll(Before, new RunContext(arena, 0), threads, ticks: all);
+            team.RunAll(Before, new RunContext(arena, 0), threads, ticks: all, cancellation: cancellation);
             for (int slice = 0; slice < Slices; slice++)
             {
-                cancellation.ThrowIfCancellationRequested();
-                team.RunAll(Region, new RunContext(arena, slice), threads, ticks: all == null ? null : all + Before.Length);
+                team.RunAll(Region, new RunContext(arena, slice), threads, ticks: all == null ? null : all + Before.Length, cancellation: cancellation);
             }
 
-            team.RunAll(After, new RunContext(arena, 0), threads, ticks: all == null ? null : all + Before.Length + Region.Length);
+            team.RunAll(After, new RunContext(arena, 0), threads, ticks: all == null ? null : all + Before.Length + Region.Length, cancellation: cancellation);
         }
     }
 }

@@ -32,14 +32,15 @@ internal sealed unsafe class CpuWeights : IDisposable
     /// <summary>The weights of a file: the ones in use if some detector has them already, otherwise new ones that take over <paramref name="file"/>.</summary>
     public static CpuWeights Of(ModelFile file)
     {
-        FileInfo info = new(file.Path);
-        string identity = FormattableString.Invariant($"{info.FullName}|{info.Length}|{info.LastWriteTimeUtc.Ticks}");
+        string identity = FormattableString.Invariant($"{Path.GetFullPath(file.Path)}|{file.LastWriteTimeUtc.Ticks}");
         lock (Sharing)
         {
-            if (!Shared.TryGetValue(identity, out CpuWeights? weights))
+            // The time shows a file that was written over, of which both handles see the new content; the content one that was replaced by another
+            // with the same time, as copying tools do that keep it.
+            if (!Shared.TryGetValue(identity, out CpuWeights? weights) || !weights._file.HasContentOf(file))
             {
                 weights = new CpuWeights(identity, file);
-                Shared.Add(identity, weights);
+                Shared[identity] = weights;
             }
 
             weights._owners++;
@@ -62,7 +63,10 @@ internal sealed unsafe class CpuWeights : IDisposable
                 return;
             }
 
-            Shared.Remove(_identity);
+            if (Shared.GetValueOrDefault(_identity) == this)
+            {
+                Shared.Remove(_identity);
+            }
         }
 
         _memory.Dispose();
@@ -97,8 +101,13 @@ internal sealed unsafe class CpuWeights : IDisposable
         {
             if (!_raw.TryGetValue(key, out nint address))
             {
+                if (count > int.MaxValue)
+                {
+                    throw new ModelFileException($"{_file.Path}: tensor \"{key}\" has {count:N0} elements; at most {int.MaxValue:N0} are supported here");
+                }
+
                 address = (nint)_memory.Take(count * sizeof(float));
-                Read(key, 0, new Span<float>((float*)address, checked((int)count)));
+                Read(key, 0, new Span<float>((float*)address, (int)count));
                 _raw.Add(key, address);
             }
 

@@ -14,6 +14,10 @@ internal sealed unsafe class LinearStep : CpuStep
     // What a part reads again and again has to stay in the second-level cache: a block of X rows, and beside it one panel of W.
     private const long RowBlockBytes = 512 * 1024;
 
+    // Longer rows are multiplied in sections of about this many columns: a tile's section stays in the first-level cache, and more rows fit into a
+    // block. Sections depend on K alone, so that the order of additions is the same for every matrix.
+    private const int SectionColumns = 768;
+
     // Multiply-adds of a part, about: long enough for handing it out to cost nothing, short enough for an even load.
     private const long PartWork = 12_000_000;
     private const int FewestParts = 12;
@@ -28,6 +32,7 @@ internal sealed unsafe class LinearStep : CpuStep
     private readonly int _rowBlocks;
     private readonly int _panelGroups;
     private readonly bool _rowsOuter;
+    private readonly int _section;
 
     /// <summary>Creates the step.</summary>
     /// <param name="m">Rows.</param>
@@ -56,7 +61,10 @@ internal sealed unsafe class LinearStep : CpuStep
         _residual = residual;
 
         _tiles = (m + SimdTier.TileRows - 1) / SimdTier.TileRows;
-        long tileBytes = RowTiles.Size(1, weights.K) * sizeof(float);
+        int blocks = (weights.K + RowTiles.BlockColumns - 1) / RowTiles.BlockColumns;
+        int sections = (weights.K + SectionColumns - 1) / SectionColumns;
+        _section = (blocks + sections - 1) / sections * RowTiles.BlockColumns;
+        long tileBytes = RowTiles.Size(1, Math.Min(_section, weights.K)) * sizeof(float);
         int blockTiles = (int)Math.Clamp(RowBlockBytes / tileBytes, 1, _tiles);
         _rowBlocks = (_tiles + blockTiles - 1) / blockTiles;
         long panelWork = (long)blockTiles * SimdTier.TileRows * SimdTier.PanelColumns * weights.K;
@@ -80,7 +88,11 @@ internal sealed unsafe class LinearStep : CpuStep
     public override int Parts => _rowBlocks * _panelGroups;
 
     /// <inheritdoc/>
-    public override int ScratchBytes => SimdTier.TileRows * SimdTier.PanelColumns * sizeof(float);
+    public override int ScratchBytes => ProductFloats * sizeof(float) * (_section >= K ? 1 : Most(_tiles, _rowBlocks) * Most(_weights.Panels, _panelGroups));
+
+    private static int ProductFloats => SimdTier.TileRows * SimdTier.PanelColumns;
+
+    private static int Most(int items, int parts) => (items + parts - 1) / parts;
 
     /// <inheritdoc/>
     public override void Run(in RunContext run, int part, byte* scratch)
@@ -93,7 +105,7 @@ internal sealed unsafe class LinearStep : CpuStep
             Run<Simd128, Vector128<float>>(run, part, (float*)scratch);
     }
 
-    private void Run<TSimd, TVector>(in RunContext run, int part, float* product)
+    private void Run<TSimd, TVector>(in RunContext run, int part, float* products)
         where TSimd : ISimd<TVector>
         where TVector : struct
     {
@@ -104,20 +116,38 @@ internal sealed unsafe class LinearStep : CpuStep
         float* y = _y.Resolve(run);
         float* residual = _residual?.Resolve(run);
         long tileFloats = RowTiles.Size(1, K);
-        for (int panel = firstPanel; panel < endPanel; panel++)
+        for (int first = 0; first < K; first += _section)
         {
-            // The weights of a model exceed the caches: while this panel is multiplied with all tiles, the next one is fetched bit by bit.
-            byte* next = (byte*)_weights.Panel(Math.Min(panel + 1, _weights.Panels - 1));
-            long panelBytes = (long)K * SimdTier.PanelColumns * sizeof(float);
-            for (int tile = firstTile; tile < endTile; tile++)
+            int length = Math.Min(_section, K - first);
+            bool last = first + length == K;
+            float* product = products;
+            for (int panel = firstPanel; panel < endPanel; panel++)
             {
-                (long begin, long end) = Split.Range(panelBytes, endTile - firstTile, tile - firstTile);
-                Prefetch(next + begin, next + end);
-                int row = tile * SimdTier.TileRows;
-                int rows = Math.Min(SimdTier.TileRows, M - row);
-                Gemm.MultiplyTile<TSimd, TVector>(
-                    rows, x + (tile * tileFloats), _weights.Panel(panel), K, product, SimdTier.PanelColumns, TSimd.Lanes, accumulate: false);
-                Finish<TSimd, TVector>(product, row, rows, panel * SimdTier.PanelColumns, y, residual);
+                float* right = _weights.Panel(panel) + (first * SimdTier.PanelColumns);
+
+                // The weights of a model exceed the caches: while this panel is multiplied with all tiles, the next one is fetched bit by bit.
+                byte* next = (byte*)(_weights.Panel(Math.Min(panel + 1, _weights.Panels - 1)) + (first * SimdTier.PanelColumns));
+                long nextBytes = (long)length * SimdTier.PanelColumns * sizeof(float);
+                for (int tile = firstTile; tile < endTile; tile++)
+                {
+                    (long begin, long end) = Split.Range(nextBytes, endTile - firstTile, tile - firstTile);
+                    Prefetch(next + begin, next + end);
+                    int row = tile * SimdTier.TileRows;
+                    int rows = Math.Min(SimdTier.TileRows, M - row);
+                    Gemm.MultiplyTile<TSimd, TVector>(
+                        rows,
+                        x + (tile * tileFloats) + (first * SimdTier.TileRows),
+                        right,
+                        length,
+                        product,
+                        SimdTier.PanelColumns,
+                        TSimd.Lanes,
+                        accumulate: first > 0);
+                    if (last)
+                        Finish<TSimd, TVector>(product, row, rows, panel * SimdTier.PanelColumns, y, residual);
+                    if (_section < K)
+                        product += ProductFloats;
+                }
             }
         }
     }

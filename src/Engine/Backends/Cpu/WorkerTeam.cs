@@ -19,6 +19,9 @@ internal sealed unsafe class WorkerTeam
     private const int PartBits = 24;
     private const long PartMask = (1L << PartBits) - 1;
 
+    /// <summary>Parts that a step may have at most.</summary>
+    public const int MaxParts = (int)PartMask;
+
     // A helper that has found nothing to do for about this long parks.
     private const int SpinMicroseconds = 100;
     private const int IdleSpins = 1000;
@@ -34,6 +37,7 @@ internal sealed unsafe class WorkerTeam
     private int _threads;
     private int _endSlice;
     private long* _ticks;
+    private CancellationToken _cancellation;
     private int _step;
     private byte* _arena;
     private int _slice;
@@ -53,16 +57,19 @@ internal sealed unsafe class WorkerTeam
     /// <param name="threads">Threads to use at most, the caller's included.</param>
     /// <param name="slices">How many times the list is run, with the slice counting up.</param>
     /// <param name="ticks">Null, or one number per step to which its duration in <see cref="Stopwatch"/> ticks is added.</param>
+    /// <param name="cancellation">Checked before each step.</param>
+    /// <exception cref="OperationCanceledException">The run was cancelled; steps may be missing.</exception>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="threads"/> or <paramref name="slices"/> is not positive.</exception>
-    public void RunAll(CpuStep[] steps, in RunContext run, int threads, int slices = 1, long* ticks = null)
+    public void RunAll(CpuStep[] steps, in RunContext run, int threads, int slices = 1, long* ticks = null, CancellationToken cancellation = default)
     {
+        cancellation.ThrowIfCancellationRequested();
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(threads);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(slices);
         if (steps.Length == 0)
             return;
         if (threads == 1 || Interlocked.CompareExchange(ref _busy, 1, 0) != 0)
         {
-            RunAlone(steps, run, slices, ticks);
+            RunAlone(steps, run, slices, ticks, cancellation);
             return;
         }
 
@@ -75,6 +82,7 @@ internal sealed unsafe class WorkerTeam
             _slice = run.Slice;
             _endSlice = run.Slice + slices;
             _ticks = ticks;
+            _cancellation = cancellation;
             _stepStart = ticks != null ? Stopwatch.GetTimestamp() : 0;
             _step = -1;
             _finished = 0;
@@ -91,22 +99,25 @@ internal sealed unsafe class WorkerTeam
             }
 
             _failure?.Throw();
+            cancellation.ThrowIfCancellationRequested();
         }
         finally
         {
             _steps = [];
+            _cancellation = default;
             _failure = null;
             Volatile.Write(ref _busy, 0);
         }
     }
 
-    private static void RunAlone(CpuStep[] steps, in RunContext run, int slices, long* ticks)
+    private static void RunAlone(CpuStep[] steps, in RunContext run, int slices, long* ticks, CancellationToken cancellation)
     {
         for (int slice = run.Slice; slice < run.Slice + slices; slice++)
         {
             RunContext context = new(run.Arena, slice);
             for (int i = 0; i < steps.Length; i++)
             {
+                cancellation.ThrowIfCancellationRequested();
                 CpuStep step = steps[i];
                 long start = ticks != null ? Stopwatch.GetTimestamp() : 0;
                 byte* scratch = Scratch(step.ScratchBytes);
@@ -193,7 +204,7 @@ internal sealed unsafe class WorkerTeam
         }
         while (_slice < _endSlice && _steps[_step].Parts == 0);
 
-        if (_slice == _endSlice || _failure is not null)
+        if (_slice == _endSlice || _failure is not null || _cancellation.IsCancellationRequested)
             Volatile.Write(ref _finished, 1);
         else
             Publish();
@@ -240,10 +251,18 @@ internal sealed unsafe class WorkerTeam
         {
             if (!Volatile.Read(ref _parked))
                 return;
-            lock (_gate)
+            try
             {
-                _parked = false;
-                Monitor.Pulse(_gate);
+                lock (_gate)
+                {
+                    _parked = false;
+                    Monitor.Pulse(_gate);
+                }
+            }
+            catch (ThreadInterruptedException)
+            {
+                // The caller's thread has been interrupted. Its run is under way and must be seen to its end, with one helper less.
+                Thread.CurrentThread.Interrupt();
             }
         }
 

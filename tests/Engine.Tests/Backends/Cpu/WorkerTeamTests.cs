@@ -55,6 +55,26 @@ public sealed unsafe class WorkerTeamTests
     }
 
     [Test]
+    public void A_cancelled_run_begins_no_further_step([Values(1, 2, 4)] int threads)
+    {
+        using CancellationTokenSource source = new();
+        CountingStep before = new(4), cancelling = new(4) { Check = _ => Cancel(source) }, after = new(4);
+        Assert.That(
+            () => WorkerTeam.Shared.RunAll([before, cancelling, after], default, threads, cancellation: source.Token),
+            Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(cancelling.Counts, Is.All.EqualTo(1), "a step that has begun is finished");
+        Assert.That(after.Counts, Is.All.Zero);
+        WorkerTeam.Shared.RunAll([after], default, threads);
+        Assert.That(after.Counts, Is.All.EqualTo(1), "the team still works");
+
+        static bool Cancel(CancellationTokenSource source)
+        {
+            source.Cancel();
+            return true;
+        }
+    }
+
+    [Test]
     public void Scratch_memory_is_aligned_private_and_large_enough()
     {
         ScratchStep[] steps = [new(100), new(3_000_000), new(1)];
