@@ -2,7 +2,8 @@ using KernelAD.Bench;
 
 return args switch
 {
-    ["--worker", string kind, string model, string threads, ..] => Worker.Serve(kind, model, int.Parse(threads), args is [.., "--cap", string cap] ? long.Parse(cap) : null),
+    ["--worker", string kind, string model, string threads] => Worker.Serve(kind, model, int.Parse(threads), memoryCap: null),
+    ["--worker", string kind, string model, string threads, string cap] => Worker.Serve(kind, model, int.Parse(threads), long.Parse(cap)),
     ["cpu", ..] => CpuBenchmark.Run(Options.Parse(args.AsSpan(1))),
     _ => Usage(),
 };

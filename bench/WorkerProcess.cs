@@ -11,7 +11,7 @@ internal sealed class WorkerProcess : IDisposable
 
     public WorkerProcess(string kind, string model, int threads, long? memoryCap = null)
     {
-        string[] cap = memoryCap is long bytes ? ["--cap", bytes.ToString(CultureInfo.InvariantCulture)] : [];
+        string[] cap = memoryCap is long bytes ? [bytes.ToString(CultureInfo.InvariantCulture)] : [];
         ProcessStartInfo start = new(
             Environment.ProcessPath!, ["--worker", kind, model, threads.ToString(CultureInfo.InvariantCulture), .. cap])
         {

@@ -66,7 +66,11 @@ internal sealed class OnnxGraph
     public void AddOutput(string name, Shape shape) => AddInterface(OutputField, name, shape, OnnxElement.Float);
 
     /// <summary>Adds a node, named after its first result.</summary>
-    public void AddNode(string type, IReadOnlyList<string> outputs, IEnumerable<string> inputs, params OnnxAttribute[] attributes) => _message.Message(NodeField, node =>
+    public void AddNode(string type, IReadOnlyList<string> outputs, IEnumerable<string> inputs, params OnnxAttribute[] attributes) =>
+        _message.Message(NodeField, node => WriteNode(node, type, outputs, inputs, attributes));
+
+    private static void WriteNode(
+        ProtobufWriter node, string type, IReadOnlyList<string> outputs, IEnumerable<string> inputs, IReadOnlyList<OnnxAttribute> attributes)
     {
         foreach (string input in inputs)
         {
@@ -84,7 +88,7 @@ internal sealed class OnnxGraph
         {
             node.Message(5, attribute.WriteTo);
         }
-    });
+    }
 
     private void AddInterface(int field, string name, Shape shape, OnnxElement element) => _message.Message(field, info =>
     {

@@ -91,7 +91,8 @@ internal sealed class OnnxTranslation
     private void EndPortions()
     {
         OnnxGraph body = _graph;
-        HashSet<Node> used = [.. _computation.Nodes.Where(n => !n.Sliced).SelectMany(n => n.Inputs).Concat(_computation.Outputs.Values).Where(n => n.Sliced)];
+        IEnumerable<Node> users = _computation.Nodes.Where(n => !n.Sliced);
+        HashSet<Node> used = [.. users.SelectMany(n => n.Inputs).Concat(_computation.Outputs.Values).Where(n => n.Sliced)];
         Node[] results = [.. used.OrderBy(n => n.Id)];
         foreach (Node result in results)
         {
