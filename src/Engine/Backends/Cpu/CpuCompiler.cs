@@ -226,8 +226,9 @@ internal sealed class CpuCompiler
     {
         Shape y = Local(node);
         int rows = checked((int)y.Rows), n = y[-1], k = node.Inputs[1].Shape[1];
-        Value x = InTiles(node.Inputs[0]), result = NewValue(node);
+        Value x = InTiles(node.Inputs[0]);
         Value? residual = op.HasResidual ? Dense(node.Inputs[^1]) : null;
+        Value result = residual is not null && DiesAt(node.Inputs[^1], node) ? InPlace(node, residual) : NewValue(node);
         EmitGemm(node, result, x, node.Inputs[1], op.HasBias ? node.Inputs[2] : null, residual, op.Activation, rows, n, k);
     }
 
@@ -489,6 +490,18 @@ internal sealed class CpuCompiler
         PlannedBuffer buffer = new(RowTiles.Size(rows, columns) * sizeof(float));
         _buffers.Add(buffer);
         return new Value(buffer, 0, 0, columns, Tiled: true, SliceStride: 0);
+    }
+
+    /// <summary>Whether nobody needs a value, or a view of it, after a node has read it, so that the node may write over it.</summary>
+    private bool DiesAt(Node value, Node last) =>
+        value.Operator is Linear && value.Sliced == last.Sliced
+        && !_results.Contains(value) && !Crosses(value) && !_results.Contains(last) && !Crosses(last)
+        && _users[value].All(u => u.Id <= last.Id && u.Operator is not (Reshape or Slice or Broadcast));
+
+    private Value InPlace(Node node, Value value)
+    {
+        _values[node] = value;
+        return value;
     }
 
     private Value NewValue(Node node)

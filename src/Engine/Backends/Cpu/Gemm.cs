@@ -20,29 +20,31 @@ internal static unsafe class Gemm
     /// <param name="rowStride">Floats from one row of C to the next.</param>
     /// <param name="vectorStride">Floats from the first vector of a row of C to the second.</param>
     /// <param name="accumulate">Whether C is added to, or overwritten.</param>
+    /// <param name="prefetch">What will be needed next (it is fetched while the tile is multiplied); null for nothing.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void MultiplyTile<TSimd, TVector>(
-        int rows, float* a, float* panel, int k, float* c, nint rowStride, nint vectorStride, bool accumulate)
+        int rows, float* a, float* panel, int k, float* c, nint rowStride, nint vectorStride, bool accumulate, byte* prefetch = null)
         where TSimd : ISimd<TVector>
         where TVector : struct
     {
+        prefetch = prefetch == null ? (byte*)panel : prefetch;
         if (SimdTier.TileRows == 12)
         {
             if (rows > 8)
-                GemmKernels.Multiply<TSimd, TVector, Rows12>(a, panel, k, c, rowStride, vectorStride, accumulate);
+                GemmKernels.Multiply<TSimd, TVector, Rows12>(a, panel, k, c, rowStride, vectorStride, accumulate, prefetch);
             else if (rows > 4)
-                GemmKernels.Multiply<TSimd, TVector, Rows8>(a, panel, k, c, rowStride, vectorStride, accumulate);
+                GemmKernels.Multiply<TSimd, TVector, Rows8>(a, panel, k, c, rowStride, vectorStride, accumulate, prefetch);
             else
-                GemmKernels.Multiply<TSimd, TVector, Rows4>(a, panel, k, c, rowStride, vectorStride, accumulate);
+                GemmKernels.Multiply<TSimd, TVector, Rows4>(a, panel, k, c, rowStride, vectorStride, accumulate, prefetch);
         }
         else
         {
             if (rows > 4)
-                GemmKernels.Multiply<TSimd, TVector, Rows6>(a, panel, k, c, rowStride, vectorStride, accumulate);
+                GemmKernels.Multiply<TSimd, TVector, Rows6>(a, panel, k, c, rowStride, vectorStride, accumulate, prefetch);
             else if (rows > 2)
-                GemmKernels.Multiply<TSimd, TVector, Rows4>(a, panel, k, c, rowStride, vectorStride, accumulate);
+                GemmKernels.Multiply<TSimd, TVector, Rows4>(a, panel, k, c, rowStride, vectorStride, accumulate, prefetch);
             else
-                GemmKernels.Multiply<TSimd, TVector, Rows2>(a, panel, k, c, rowStride, vectorStride, accumulate);
+                GemmKernels.Multiply<TSimd, TVector, Rows2>(a, panel, k, c, rowStride, vectorStride, accumulate, prefetch);
         }
     }
 }

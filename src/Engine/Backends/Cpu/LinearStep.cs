@@ -125,15 +125,14 @@ internal sealed unsafe class LinearStep : CpuStep
             {
                 float* right = _weights.Panel(panel) + (first * SimdTier.PanelColumns);
 
-                // The weights of a model exceed the caches: while this panel is multiplied with all tiles, the next one is fetched bit by bit.
+                // The weights of a model exceed the caches: while this panel is multiplied with the tiles, the next one is fetched.
                 byte* next = (byte*)(_weights.Panel(Math.Min(panel + 1, _weights.Panels - 1)) + (first * SimdTier.PanelColumns));
-                long nextBytes = (long)length * SimdTier.PanelColumns * sizeof(float);
                 for (int tile = firstTile; tile < endTile; tile++)
                 {
-                    (long begin, long end) = Split.Range(nextBytes, endTile - firstTile, tile - firstTile);
-                    Prefetch(next + begin, next + end);
                     int row = tile * SimdTier.TileRows;
                     int rows = Math.Min(SimdTier.TileRows, M - row);
+                    if (last && residual != null)
+                        PrefetchRows(residual + (row * _residual.GetValueOrDefault().RowStride) + (panel * SimdTier.PanelColumns), rows);
                     Gemm.MultiplyTile<TSimd, TVector>(
                         rows,
                         x + (tile * tileFloats) + (first * SimdTier.TileRows),
@@ -142,7 +141,9 @@ internal sealed unsafe class LinearStep : CpuStep
                         product,
                         SimdTier.PanelColumns,
                         TSimd.Lanes,
-                        accumulate: first > 0);
+                        accumulate: first > 0,
+                        next);
+                    next += length / RowTiles.BlockColumns * GemmKernels.PrefetchedPerBlock;
                     if (last)
                         Finish<TSimd, TVector>(product, row, rows, panel * SimdTier.PanelColumns, y, residual);
                     if (_section < K)
@@ -152,13 +153,17 @@ internal sealed unsafe class LinearStep : CpuStep
         }
     }
 
+    /// <summary>Fetches the residual of a tile while the tile is multiplied: no hardware follows rows that are pages apart.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Prefetch(byte* begin, byte* end)
+    private void PrefetchRows(float* first, int rows)
     {
         if (Sse.IsSupported)
         {
-            for (byte* line = begin; line < end; line += 64)
-                Sse.Prefetch1(line);
+            for (int r = 0; r < rows; r++, first += _residual.GetValueOrDefault().RowStride)
+            {
+                Sse.Prefetch0(first);
+                Sse.Prefetch0(first + SimdTier.PanelColumns - 1);
+            }
         }
     }
 

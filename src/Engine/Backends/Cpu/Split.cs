@@ -6,7 +6,4 @@ internal static class Split
     /// <summary>The items [First, End) of one part.</summary>
     public static (int First, int End) Range(int items, int parts, int part) =>
         ((int)((long)items * part / parts), (int)((long)items * (part + 1) / parts));
-
-    /// <summary>The same for ranges beyond 32 bits.</summary>
-    public static (long First, long End) Range(long items, int parts, int part) => (items * part / parts, items * (part + 1) / parts);
 }
