@@ -23,6 +23,7 @@ public sealed partial class AnomalyDetector : IDisposable
     private readonly Lock _lock = new();
     private readonly Dictionary<(int Batch, string Taps), ContextPool> _plans = [];
     private readonly ContextPool _single;
+    private readonly ComputeGraph _graph;
     private readonly PicturePreprocessor _preprocessor;
     private bool _disposed;
 
@@ -37,6 +38,7 @@ public sealed partial class AnomalyDetector : IDisposable
         _backend = backend;
         _concurrency = concurrency;
         _preprocessor = new PicturePreprocessor(Preprocessing);
+        _graph = Graph(batch: 1);
         _single = Pool(batch: 1, taps: []);
     }
 
@@ -68,7 +70,7 @@ public sealed partial class AnomalyDetector : IDisposable
     public int MapHeight => Model.ImageHeight;
 
     /// <summary>Names of the intermediates that <see cref="Run"/> can return.</summary>
-    public IReadOnlyList<string> Taps => [.. Graph(1).Taps.Keys];
+    public IReadOnlyList<string> Taps => [.. _graph.Taps.Keys];
 
     /// <summary>Loads a model file and prepares the plan for single pictures.</summary>
     /// <param name="path">A .safetensors file written by the weights converter.</param>
@@ -81,7 +83,7 @@ public sealed partial class AnomalyDetector : IDisposable
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         options ??= new DetectorOptions();
-        // More threads than processors only wait for each other.
+        // More threads than processors only wait for each other; up to 16 are let through, so that their number can be tested anywhere.
         int threads = Math.Min(Positive(options.Threads, Environment.ProcessorCount, nameof(options.Threads)), Math.Max(Environment.ProcessorCount, 16));
         int concurrency = Positive(options.MaxConcurrency, Environment.ProcessorCount, nameof(options.MaxConcurrency));
         CheckDevice(options);
@@ -268,7 +270,7 @@ public sealed partial class AnomalyDetector : IDisposable
     public IReadOnlyList<PlanStep> Steps(int batch = 1) => Pool(batch, []).Executable.Steps;
 
     /// <summary>Floating-point operations of the network for one picture, as the model is written (before savings).</summary>
-    public long FlopsPerImage => RemoveTaps(Graph(1)).Flops;
+    public long FlopsPerImage => RemoveTaps(_graph).Flops;
 
     /// <summary>Measures each step of the plan.</summary>
     /// <param name="input">Normalised input (batch, 3, H, W).</param>
@@ -356,7 +358,7 @@ public sealed partial class AnomalyDetector : IDisposable
             if (!_plans.TryGetValue(key, out ContextPool? pool))
             {
                 ArgumentOutOfRangeException.ThrowIfGreaterThan(batch, Array.MaxLength / (3L * MapWidth * MapHeight));
-                ComputeGraph graph = Graph(batch).WithTaps(taps);
+                ComputeGraph graph = (batch == 1 ? _graph : Graph(batch)).WithTaps(taps);
                 foreach ((string name, Node node) in graph.Results)
                 {
                     RequireFits(name, node.Shape.Count);
@@ -380,7 +382,7 @@ public sealed partial class AnomalyDetector : IDisposable
         }
 
         // A parameter that was asked for by name is the same for every picture; all other results are strung together.
-        HashSet<string> shared = [.. Graph(1).Taps.Where(t => t.Value.Operator is Parameter or Constant).Select(t => t.Key)];
+        HashSet<string> shared = [.. _graph.Taps.Where(t => t.Value.Operator is Parameter or Constant).Select(t => t.Key)];
         Dictionary<string, Tensor> results = new(StringComparer.Ordinal);
         for (int first = 0; first < count; first += batch)
         {

@@ -24,7 +24,7 @@ public sealed record DetectorOptions
     /// <summary>Arithmetic; the CPU knows <see cref="Precision.Fp32"/> only.</summary>
     public Precision Precision { get; init; } = Precision.Fp32;
 
-    /// <summary>Threads that one call may use on the CPU; null: one per processor; more than there are processors are cut down. Results do not depend on it.</summary>
+    /// <summary>Threads that one call may use on the CPU; null: one per processor; cut down to the number of processors, or 16 if that is more. Results do not depend on it.</summary>
     public int? Threads { get; init; }
 
     /// <summary>

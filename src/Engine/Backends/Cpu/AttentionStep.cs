@@ -76,15 +76,15 @@ internal sealed unsafe class AttentionStep : CpuStep
         _y = y;
         _yRowTiles = yRowTiles;
 
-        _tiles = CeilingDivide(shape.Queries, SimdTier.TileRows);
-        int splits = Math.Min(CeilingDivide(FewestParts, shape.Batch * shape.Heads), _tiles / FewestTiles);
-        _querySplits = Math.Max(CeilingDivide(_tiles, MostQueries / SimdTier.TileRows), splits);
-        _keyBlocks = CeilingDivide(shape.Keys, MostKeys);
+        _tiles = Split.Most(shape.Queries, SimdTier.TileRows);
+        int splits = Math.Min(Split.Most(FewestParts, shape.Batch * shape.Heads), _tiles / FewestTiles);
+        _querySplits = Math.Max(Split.Most(_tiles, MostQueries / SimdTier.TileRows), splits);
+        _keyBlocks = Split.Most(shape.Keys, MostKeys);
 
         int columns = SimdTier.PanelColumns;
-        int rows = CeilingDivide(_tiles, _querySplits) * SimdTier.TileRows;
-        int keys = CeilingDivide(CeilingDivide(shape.Keys, _keyBlocks), RowTiles.BlockColumns * 2) * RowTiles.BlockColumns * 2;
-        _outputStride = CeilingDivide(shape.ValueWidth, columns) * columns;
+        int rows = Split.Most(_tiles, _querySplits) * SimdTier.TileRows;
+        int keys = Split.Most(Split.Most(shape.Keys, _keyBlocks), RowTiles.BlockColumns * 2) * RowTiles.BlockColumns * 2;
+        _outputStride = Split.Most(shape.ValueWidth, columns) * columns;
         _kOffset = (int)RowTiles.Size(rows, shape.KeyWidth);
         _vOffset = _kOffset + (keys * shape.KeyWidth);
         _scoresOffset = _vOffset + (keys * _outputStride);
@@ -315,6 +315,4 @@ internal sealed unsafe class AttentionStep : CpuStep
             }
         }
     }
-
-    private static int CeilingDivide(int value, int divisor) => (value + divisor - 1) / divisor;
 }

@@ -67,9 +67,9 @@ internal sealed class CpuPlan
         {
             WorkerTeam team = WorkerTeam.Shared;
             team.RunAll(Before, new RunContext(arena, 0), threads, ticks: all, cancellation: cancellation);
-            for (int slice = 0; slice < Slices; slice++)
+            if (Slices > 0)
             {
-                team.RunAll(Region, new RunContext(arena, slice), threads, ticks: all == null ? null : all + Before.Length, cancellation: cancellation);
+                team.RunAll(Region, new RunContext(arena, 0), threads, Slices, all == null ? null : all + Before.Length, cancellation);
             }
 
             team.RunAll(After, new RunContext(arena, 0), threads, ticks: all == null ? null : all + Before.Length + Region.Length, cancellation: cancellation);

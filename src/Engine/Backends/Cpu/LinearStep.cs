@@ -88,11 +88,9 @@ internal sealed unsafe class LinearStep : CpuStep
     public override int Parts => _rowBlocks * _panelGroups;
 
     /// <inheritdoc/>
-    public override int ScratchBytes => ProductFloats * sizeof(float) * (_section >= K ? 1 : Most(_tiles, _rowBlocks) * Most(_weights.Panels, _panelGroups));
+    public override int ScratchBytes => ProductFloats * sizeof(float) * (_section >= K ? 1 : Split.Most(_tiles, _rowBlocks) * Split.Most(_weights.Panels, _panelGroups));
 
     private static int ProductFloats => SimdTier.TileRows * SimdTier.PanelColumns;
-
-    private static int Most(int items, int parts) => (items + parts - 1) / parts;
 
     /// <inheritdoc/>
     public override void Run(in RunContext run, int part, byte* scratch)
