@@ -22,28 +22,7 @@ internal static class OutputFile
         }
     }
 
-    /// <summary>Writes a text file under a temporary name and renames it.</summary>
+    /// <summary>Writes a text file in UTF-8, complete or not at all.</summary>
     /// <exception cref="OutputException">The folder is missing or not writable, or the disk is full.</exception>
-    public static void WriteText(string path, string text)
-    {
-        string temporary = $"{path}.tmp-{Path.GetRandomFileName()}";
-        try
-        {
-            File.WriteAllText(temporary, text, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false));
-            File.Move(temporary, path, overwrite: true);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            try
-            {
-                File.Delete(temporary);
-            }
-            catch (Exception inner) when (inner is IOException or UnauthorizedAccessException)
-            {
-                // The error that led here says more.
-            }
-
-            throw new OutputException($"{path}: cannot be written: {e.Message} Check that the folder exists, is writable, and has space left.", e);
-        }
-    }
+    public static void WriteText(string path, string text) => AtomicFile.WriteAllBytes(path, Encoding.UTF8.GetBytes(text));
 }

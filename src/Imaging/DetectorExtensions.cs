@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using KernelAD.Weights;
 
 namespace KernelAD.Imaging;
 
@@ -84,6 +85,7 @@ public static class DetectorExtensions
     /// <param name="options">How the result's file is read again; must be as it was for detection.</param>
     /// <exception cref="InvalidOperationException">The result is not of a file.</exception>
     /// <exception cref="PictureException">The picture can no longer be read.</exception>
+    /// <exception cref="OutputException">The overlay cannot be written.</exception>
     public static void SaveOverlay(this AnomalyResult result, string path, HeatMapScale? scale = null, PictureReadOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(result);

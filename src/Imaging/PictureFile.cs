@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using KernelAD.Preprocessing;
+using KernelAD.Weights;
 using SkiaSharp;
 
 namespace KernelAD.Imaging;
@@ -98,38 +99,8 @@ public static unsafe class PictureFile
     /// <summary>
     /// Writes a PNG file: under a temporary name first, so that an error leaves neither half a file nor a damaged old one behind.
     /// </summary>
-    /// <exception cref="PictureException">The folder is missing or not writable, or the disk is full.</exception>
-    public static void WritePng(string path, PictureView picture) => WriteFile(path, PngEncoder.Encode(picture));
-
-    /// <summary>Writes an encoded picture, see <see cref="PngEncoder"/>, under a temporary name first.</summary>
-    /// <exception cref="PictureException">The folder is missing or not writable, or the disk is full.</exception>
-    public static void WriteFile(string path, ReadOnlySpan<byte> contents)
-    {
-        ArgumentException.ThrowIfNullOrEmpty(path);
-        string temporary = $"{path}.{Path.GetRandomFileName()}.tmp";
-        try
-        {
-            File.WriteAllBytes(temporary, contents);
-            File.Move(temporary, path, overwrite: true);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException)
-        {
-            TryDelete(temporary);
-            throw new PictureException($"{path}: cannot be written: {e.Message}; check that the folder exists, may be written to, and has space left", e);
-        }
-    }
-
-    private static void TryDelete(string path)
-    {
-        try
-        {
-            File.Delete(path);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            // The error that led here says more.
-        }
-    }
+    /// <exception cref="OutputException">The folder is missing or not writable, or the disk is full.</exception>
+    public static void WritePng(string path, PictureView picture) => AtomicFile.WriteAllBytes(path, PngEncoder.Encode(picture));
 
     private static void CheckLength(string name, long length)
     {

@@ -1,4 +1,5 @@
 using KernelAD.Preprocessing;
+using KernelAD.Weights;
 using SkiaSharp;
 
 namespace KernelAD.Imaging.Tests;
@@ -284,10 +285,8 @@ internal sealed class PictureFileTests
 
             string taken = Path.Combine(folder, "taken.png");
             Directory.CreateDirectory(taken);
-            PictureView one = new(new byte[3], 1, 1, PixelFormat.Rgb24);
-            byte[] encoded = PngEncoder.Encode(one);
-            Assert.That(() => PictureFile.WriteFile(taken, encoded), Throws.TypeOf<PictureException>().With.Message.Contains("cannot be written"));
-            Assert.That(() => PictureFile.WriteFile(Path.Combine(folder, "no", "out.png"), encoded), Throws.TypeOf<PictureException>());
+            Assert.That(() => PictureFile.WritePng(taken, new PictureView(new byte[3], 1, 1, PixelFormat.Rgb24)), Throws.TypeOf<OutputException>().With.Message.Contains("cannot be written"));
+            Assert.That(() => PictureFile.WritePng(Path.Combine(folder, "no", "out.png"), new PictureView(new byte[3], 1, 1, PixelFormat.Rgb24)), Throws.TypeOf<OutputException>());
             Assert.That(Directory.GetFileSystemEntries(folder), Is.EquivalentTo([path, taken]));
         }
         finally

@@ -1,10 +1,21 @@
 namespace KernelAD.Weights;
 
 /// <summary>Files that appear under their name complete or not at all: written to a temporary file in the same folder, flushed to the disk, renamed.</summary>
-internal static class AtomicFile
+public static class AtomicFile
 {
+    /// <summary>Writes a file, replacing an older one of that name.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="contents">Its content.</param>
+    /// <exception cref="OutputException">The folder is missing or not writable, or the disk is full.</exception>
+    public static void WriteAllBytes(string path, byte[] contents)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        ArgumentNullException.ThrowIfNull(contents);
+        Write(path, contents.Length, CreateNew, file => file.Write(contents));
+    }
+
     /// <summary>Opens a new file for writing; fails if it exists.</summary>
-    public static Stream CreateNew(string path) => new FileStream(path, FileMode.CreateNew, FileAccess.Write, FileShare.None, 1 << 16);
+    internal static Stream CreateNew(string path) => new FileStream(path, FileMode.CreateNew, FileAccess.Write, FileShare.None, 1 << 16);
 
     /// <summary>Writes a file, replacing an older one of that name.</summary>
     /// <param name="path">The file.</param>
@@ -12,7 +23,7 @@ internal static class AtomicFile
     /// <param name="create">Opens the temporary file; <see cref="CreateNew"/> but for tests of a disk that misbehaves.</param>
     /// <param name="write">Writes the content.</param>
     /// <exception cref="OutputException">The folder is missing or not writable, or the disk is full.</exception>
-    public static void Write(string path, long bytes, Func<string, Stream> create, Action<Stream> write)
+    internal static void Write(string path, long bytes, Func<string, Stream> create, Action<Stream> write)
     {
         string temporary = $"{path}.tmp-{Path.GetRandomFileName()}";
         bool done = false;

@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics;
 
 namespace KernelAD.Backends.Cpu;
 
@@ -69,7 +68,7 @@ internal sealed unsafe class CopyStep : CpuStep
             float* from = source + offsets[Source];
             if (_transposed)
             {
-                Transpose(to, toStride, from, _loops.ColumnStride(Source), rows, columns);
+                CopyTransposed(to, toStride, from, _loops.ColumnStride(Source), rows, columns);
                 continue;
             }
 
@@ -108,7 +107,7 @@ internal sealed unsafe class CopyStep : CpuStep
 
     /// <summary>destination[r, c] = source[c, r] for r &lt; rows, c &lt; columns.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Transpose(float* destination, long destinationStride, float* source, long sourceStride, long rows, long columns)
+    private static void CopyTransposed(float* destination, long destinationStride, float* source, long sourceStride, long rows, long columns)
     {
         const int Block = 4;
         long fullRows = rows - (rows % Block);
@@ -116,7 +115,7 @@ internal sealed unsafe class CopyStep : CpuStep
         for (long c = 0; c < fullColumns; c += Block)
         {
             for (long r = 0; r < fullRows; r += Block)
-                TransposeBlock(destination + (r * destinationStride) + c, destinationStride, source + (c * sourceStride) + r, sourceStride);
+                Transpose.Block4x4(source + (c * sourceStride) + r, sourceStride, destination + (r * destinationStride) + c, destinationStride);
 
             for (long r = fullRows; r < rows; r++)
                 CopyRow(destination + (r * destinationStride) + c, 1, source + (c * sourceStride) + r, sourceStride, Block);
@@ -127,41 +126,5 @@ internal sealed unsafe class CopyStep : CpuStep
             float* to = destination + (r * destinationStride) + fullColumns;
             CopyRow(to, 1, source + (fullColumns * sourceStride) + r, sourceStride, columns - fullColumns);
         }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void TransposeBlock(float* destination, long destinationStride, float* source, long sourceStride)
-    {
-        Vector128<float> a = Vector128.Load(source);
-        Vector128<float> b = Vector128.Load(source + sourceStride);
-        Vector128<float> c = Vector128.Load(source + (2 * sourceStride));
-        Vector128<float> d = Vector128.Load(source + (3 * sourceStride));
-
-        // Interleave twice: (a0 c0 a1 c1) with (b0 d0 b1 d1) is (a0 b0 c0 d0) and (a1 b1 c1 d1).
-        (Vector128<float> acLow, Vector128<float> acHigh) = Interleave(a, c);
-        (Vector128<float> bdLow, Vector128<float> bdHigh) = Interleave(b, d);
-        (Vector128<float> row0, Vector128<float> row1) = Interleave(acLow, bdLow);
-        (Vector128<float> row2, Vector128<float> row3) = Interleave(acHigh, bdHigh);
-        row0.Store(destination);
-        row1.Store(destination + destinationStride);
-        row2.Store(destination + (2 * destinationStride));
-        row3.Store(destination + (3 * destinationStride));
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static (Vector128<float> Low, Vector128<float> High) Interleave(Vector128<float> left, Vector128<float> right)
-    {
-        if (System.Runtime.Intrinsics.X86.Sse.IsSupported)
-        {
-            return (System.Runtime.Intrinsics.X86.Sse.UnpackLow(left, right), System.Runtime.Intrinsics.X86.Sse.UnpackHigh(left, right));
-        }
-
-        if (System.Runtime.Intrinsics.Arm.AdvSimd.Arm64.IsSupported)
-        {
-            return (System.Runtime.Intrinsics.Arm.AdvSimd.Arm64.ZipLow(left, right),
-                System.Runtime.Intrinsics.Arm.AdvSimd.Arm64.ZipHigh(left, right));
-        }
-
-        return (Vector128.Create(left[0], right[0], left[1], right[1]), Vector128.Create(left[2], right[2], left[3], right[3]));
     }
 }
