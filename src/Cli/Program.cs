@@ -4,6 +4,7 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
 using KernelAD.Cli.Commands;
+using KernelAD.Interop;
 
 namespace KernelAD.Cli;
 
@@ -95,7 +96,7 @@ internal static class Program
         {
             UsageException => (ExitCode.WrongUsage, e.Message),
             BadInputException => (ExitCode.BadInput, e.Message),
-            DeviceNotAvailableException => (ExitCode.DeviceNotAvailable, e.Message),
+            DeviceNotAvailableException or CudaException => (ExitCode.DeviceNotAvailable, e.Message),
             OperationCanceledException => (ExitCode.Interrupted, "interrupted"),
             IOException or UnauthorizedAccessException => (ExitCode.BadInput, e.Message),
             OutOfMemoryException => (ExitCode.BadInput, "out of memory; lower --batch, or give InTra a limit with --memory"),

@@ -30,7 +30,16 @@ internal static class Kernelad
         return Finish(process);
     }
 
-    public static Process Start(params string[] arguments)
+    /// <summary>Runs the command with environment variables set, or removed where the value is null.</summary>
+    public static CommandResult Run((string Name, string? Value)[] environment, params string[] arguments)
+    {
+        using Process process = Start(environment, arguments);
+        return Finish(process);
+    }
+
+    public static Process Start(params string[] arguments) => Start([], arguments);
+
+    private static Process Start((string Name, string? Value)[] environment, string[] arguments)
     {
         ProcessStartInfo start = new(Environment.ProcessPath is string host && Path.GetFileNameWithoutExtension(host) == "dotnet" ? host : "dotnet")
         {
@@ -40,6 +49,11 @@ internal static class Kernelad
         foreach (string argument in (string[])[Path.Combine(TestContext.CurrentContext.TestDirectory, "kernelad.dll"), .. arguments])
         {
             start.ArgumentList.Add(argument);
+        }
+
+        foreach ((string name, string? value) in environment)
+        {
+            start.Environment[name] = value;
         }
 
         return Process.Start(start)!;

@@ -32,6 +32,7 @@ internal static class DoctorCommand
                 warnings.Add($"pictures cannot be decoded: {pictureFault}");
             }
 
+            CudaReport cuda = CudaReport.Make();
             (string Key, string Value)[] facts =
             [
                 ("version", Version()),
@@ -58,13 +59,14 @@ internal static class DoctorCommand
                         w.WriteString(key.Replace(' ', '_'), value);
                     }
 
+                    cuda.Write(w);
                     w.WriteStrings("warnings", warnings);
                 });
             }
             else
             {
                 Table table = Human.Table("what", "found");
-                foreach ((string key, string value) in facts)
+                foreach ((string key, string value) in facts.Concat(cuda.Facts))
                 {
                     table.Row(key.Replace('_', ' '), value);
                 }
