@@ -1,0 +1,33 @@
+namespace KernelAD.Kernels.Device;
+
+/// <summary>Four floats: one lane's share of a 16×8 accumulator, or 16 bytes of memory.</summary>
+internal struct F4
+{
+    /// <summary>First value.</summary>
+    public float X;
+
+    /// <summary>Second value.</summary>
+    public float Y;
+
+    /// <summary>Third value.</summary>
+    public float Z;
+
+    /// <summary>Fourth value.</summary>
+    public float W;
+}
+
+/// <summary>Four 32-bit registers: one lane's share of a 16×32-byte operand, or 16 bytes of memory.</summary>
+internal struct U4
+{
+    /// <summary>First register.</summary>
+    public uint X;
+
+    /// <summary>Second register.</summary>
+    public uint Y;
+
+    /// <summary>Third register.</summary>
+    public uint Z;
+
+    /// <summary>Fourth register.</summary>
+    public uint W;
+}

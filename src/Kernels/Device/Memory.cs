@@ -1,0 +1,118 @@
+using System.Runtime.CompilerServices;
+using ILGPU.Runtime.Cuda;
+
+namespace KernelAD.Kernels.Device;
+
+/// <summary>Loads and stores of global memory by address. Vectors are aligned to their size.</summary>
+internal static class Global
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Float(long address)
+    {
+        CudaAsm.Emit("ld.global.f32 %0, [%1];", out float value, address);
+        return value;
+    }
+
+    /// <summary>A float that nobody writes while the kernel runs: weights, biases.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Constant(long address)
+    {
+        CudaAsm.Emit("ld.global.nc.f32 %0, [%1];", out float value, address);
+        return value;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static int Int(long address)
+    {
+        CudaAsm.Emit("ld.global.nc.s32 %0, [%1];", out int value, address);
+        return value;
+    }
+
+    /// <summary>A half, widened.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Half(long address)
+    {
+        CudaAsm.Emit("{ .reg .b16 h; ld.global.b16 h, [%1]; cvt.f32.f16 %0, h; }", out float value, address);
+        return value;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static F4 Float4(long address)
+    {
+        Output<float> x = default, y = default, z = default, w = default;
+        Input<long> from = address;
+        CudaAsm.EmitRef("ld.global.v4.f32 {%0,%1,%2,%3}, [%4];", ref x, ref y, ref z, ref w, ref from);
+        return new F4 { X = x.Value, Y = y.Value, Z = z.Value, W = w.Value };
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static U4 UInt4(long address)
+    {
+        Output<uint> x = default, y = default, z = default, w = default;
+        Input<long> from = address;
+        CudaAsm.EmitRef("ld.global.v4.u32 {%0,%1,%2,%3}, [%4];", ref x, ref y, ref z, ref w, ref from);
+        return new U4 { X = x.Value, Y = y.Value, Z = z.Value, W = w.Value };
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store(long address, float value) => CudaAsm.Emit("st.global.f32 [%0], %1;", address, value);
+
+    /// <summary>Stores a float as a half, rounded to nearest even.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreHalf(long address, float value) =>
+        CudaAsm.Emit("{ .reg .b16 h; cvt.rn.f16.f32 h, %1; st.global.b16 [%0], h; }", address, value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store4(long address, F4 value) =>
+        CudaAsm.Emit("st.global.v4.f32 [%0], {%1,%2,%3,%4};", address, value.X, value.Y, value.Z, value.W);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store2(long address, uint x, uint y) => CudaAsm.Emit("st.global.v2.u32 [%0], {%1,%2};", address, x, y);
+}
+
+/// <summary>
+/// The block's dynamic shared memory, addressed by 32-bit offsets in the shared window. The compiler step declares <c>smem</c>, 128-byte aligned.
+/// </summary>
+internal static class Shared
+{
+    /// <summary>Address of the first byte.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static uint Base()
+    {
+        CudaAsm.Emit("mov.u32 %0, smem;", out uint address);
+        return address;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Float(uint address)
+    {
+        CudaAsm.Emit("ld.shared.f32 %0, [%1];", out float value, address);
+        return value;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static F4 Float4(uint address)
+    {
+        Output<float> x = default, y = default, z = default, w = default;
+        Input<uint> from = address;
+        CudaAsm.EmitRef("ld.shared.v4.f32 {%0,%1,%2,%3}, [%4];", ref x, ref y, ref z, ref w, ref from);
+        return new F4 { X = x.Value, Y = y.Value, Z = z.Value, W = w.Value };
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store(uint address, float value) => CudaAsm.Emit("st.shared.f32 [%0], %1;", address, value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store(uint address, uint value) => CudaAsm.Emit("st.shared.u32 [%0], %1;", address, value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store2(uint address, float x, float y) => CudaAsm.Emit("st.shared.v2.f32 [%0], {%1,%2};", address, x, y);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store4(uint address, F4 value) =>
+        CudaAsm.Emit("st.shared.v4.f32 [%0], {%1,%2,%3,%4};", address, value.X, value.Y, value.Z, value.W);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store4(uint address, U4 value) =>
+        CudaAsm.Emit("st.shared.v4.u32 [%0], {%1,%2,%3,%4};", address, value.X, value.Y, value.Z, value.W);
+}
