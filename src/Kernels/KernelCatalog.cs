@@ -37,6 +37,7 @@ public static class KernelCatalog
     private static IEnumerable<KernelDefinition> Definitions() =>
     [
         .. Linear.Definitions(),
+        .. NormLinear.Definitions(),
         .. PatchEmbedding.Definitions(),
     ];
 

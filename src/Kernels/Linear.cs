@@ -18,6 +18,7 @@ internal static class Linear
 {
     private const int PanelColumns = 64;
     private const int PanelTileBytes = 4096;
+    private const int ReduceThreads = 256;
 
     /// <summary>Length along K of an exact product's tile.</summary>
     internal const int ExactTile = 16;
@@ -43,9 +44,40 @@ internal static class Linear
         yield return Kernel("linear_tf32_128", 128, 2, FastBytes128, 216, Fast<Fast128, Tf32Unit, AsyncCopy>, null, fast128);
         yield return Kernel("linear_tf32_64", 128, 4, FastBytes64, 96, Fast<Fast64, Tf32Unit, AsyncCopy>, null, fast64);
 
+        Action<LinearArguments> reduce = Reduce;
+        yield return KernelCatalog.Kernel("linear_reduce", ReduceThreads, 4, 0, 64, reduce, reduce);
+
         static KernelDefinition Kernel(
             string name, int threads, int minBlocks, int sharedBytes, int registers, Action<LinearArguments> ampere, Action<LinearArguments>? turing, MainLoop loop) =>
             KernelCatalog.Kernel(name, threads, minBlocks, sharedBytes, registers, ampere, turing, loop);
+    }
+
+    /// <summary>
+    /// The second kernel of a product whose K was split: adds the splits' sums in their order and finishes them. x is the workspace [K splits, M, XStride] of floats, XStride a multiple
+    /// of 4. Grid: x = vectors of four results by 256.
+    /// </summary>
+    public static void Reduce(LinearArguments a)
+    {
+        int vectors = (a.N + 3) / 4, vector = (Grid.IdxX * ReduceThreads) + Threads.Index;
+        int row = vector / vectors, column = (vector - (row * vectors)) * 4;
+        if (row >= a.M)
+        {
+            return;
+        }
+
+        long x = a.X + ((((long)row * a.XStride) + column) * sizeof(float)), split = (long)a.M * a.XStride * sizeof(float);
+        F4 sums = Global.Float4(x);
+        for (int i = 1; i < a.K; i++)
+        {
+            x += split;
+            F4 more = Global.Float4(x);
+            sums.X += more.X;
+            sums.Y += more.Y;
+            sums.Z += more.Z;
+            sums.W += more.W;
+        }
+
+        Epilogue.Store(a, a.Y, row, column, sums);
     }
 
     /// <summary>fp32 in FFMA.</summary>
@@ -248,7 +280,7 @@ internal static class Linear
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void StoreExact<TTile>(LinearArguments a, TTile sums, int half, long y, uint own, int firstRow, int firstColumn)
+    internal static void StoreExact<TTile>(LinearArguments a, TTile sums, int half, long y, uint own, int firstRow, int firstColumn)
         where TTile : struct, IExactTile
     {
         for (int i = 0; i < sums.HalfCount; i++)
@@ -259,7 +291,7 @@ internal static class Linear
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void StoreFast(LinearArguments a, int warpSide, long y, uint own, uint rowBytes, int firstRow, int firstColumn)
+    internal static void StoreFast(LinearArguments a, int warpSide, long y, uint own, uint rowBytes, int firstRow, int firstColumn)
     {
         int lane = Threads.Lane, lanesPerRow = warpSide / 4, rowsAtOnce = 32 / lanesPerRow;
         int row = lane / lanesPerRow, column = (lane % lanesPerRow) * 4;

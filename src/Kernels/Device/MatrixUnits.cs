@@ -16,6 +16,9 @@ internal interface IMatrixUnit
     /// <summary>d += a·bᵀ.</summary>
     void Multiply(ref F4 d, U4 a, uint b0, uint b1);
 
+    /// <summary>Puts four floats into shared memory as operands.</summary>
+    void Store(uint address, F4 values);
+
     /// <summary>16 bytes of an operand from floats that lie apart.</summary>
     /// <param name="source">Where distances count from.</param>
     /// <param name="distances">Address of the floats' distances in bytes, int32, 16-byte aligned.</param>
@@ -46,6 +49,11 @@ internal struct HalfUnit : IMatrixUnit
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly U4 Gather(long source, long distances) => Operands.GatherHalves(source, distances);
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly void Store(uint address, F4 values) =>
+        Shared.Store2(address, Numbers.PackHalves(values.X, values.Y), Numbers.PackHalves(values.Z, values.W));
 }
 
 /// <summary>fp16 operands, a step in two halves of 8 (sm_75).</summary>
@@ -73,6 +81,11 @@ internal struct HalfUnitTuring : IMatrixUnit
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly U4 Gather(long source, long distances) => Operands.GatherHalves(source, distances);
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly void Store(uint address, F4 values) =>
+        Shared.Store2(address, Numbers.PackHalves(values.X, values.Y), Numbers.PackHalves(values.Z, values.W));
 }
 
 /// <summary>tf32 operands (floats rounded where they were written), 8 a step (sm_80 and up).</summary>
@@ -99,6 +112,16 @@ internal struct Tf32Unit : IMatrixUnit
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly U4 Gather(long source, long distances) => Operands.GatherTf32(source, distances);
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly void Store(uint address, F4 values) => Shared.Store4(address, new F4
+    {
+        X = Numbers.RoundToTf32(values.X),
+        Y = Numbers.RoundToTf32(values.Y),
+        Z = Numbers.RoundToTf32(values.Z),
+        W = Numbers.RoundToTf32(values.W),
+    });
 }
 
 /// <summary>Operands from floats.</summary>
