@@ -34,7 +34,21 @@ public static class KernelCatalog
     /// <summary>The kernels in order of their names. Each family states its own, beside their code.</summary>
     public static IReadOnlyList<KernelDefinition> All { get; } = [.. Definitions().OrderBy(d => d.Name, StringComparer.Ordinal)];
 
-    private static IEnumerable<KernelDefinition> Definitions() => Linear.Definitions();
+    private static IEnumerable<KernelDefinition> Definitions() =>
+    [
+        .. Linear.Definitions(),
+        .. LayerNorm.Definitions(),
+        .. Elementwise.Definitions(),
+        .. Movement.Definitions(),
+        .. Reduction.Definitions(),
+        .. Maps.Definitions(),
+        .. Filters.Definitions(),
+    ];
+
+    /// <summary>Defines a kernel whose code is the same for all targets.</summary>
+    internal static KernelDefinition Kernel<TArguments>(string name, int threads, int minBlocks, int sharedBytes, int registers, Action<TArguments> kernel)
+        where TArguments : struct =>
+        Kernel(name, threads, minBlocks, sharedBytes, registers, kernel, kernel);
 
     /// <summary>Defines a kernel.</summary>
     internal static KernelDefinition Kernel(
