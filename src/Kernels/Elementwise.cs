@@ -91,10 +91,10 @@ internal static class Elementwise
     {
         if (vectors != 0 && stride == 1)
         {
-            return Operands.Load4(address, element, type);
+            return Elements.Load4(address, element, type);
         }
 
-        float v = Operands.Load(address, element, type);
+        float v = Elements.Load(address, element, type);
         return new F4 { X = v, Y = v, Z = v, W = v };
     }
 

@@ -37,6 +37,8 @@ public static class KernelCatalog
     private static IEnumerable<KernelDefinition> Definitions() =>
     [
         .. Linear.Definitions(),
+        .. NormLinear.Definitions(),
+        .. PatchEmbedding.Definitions(),
         .. LayerNorm.Definitions(),
         .. Elementwise.Definitions(),
         .. Movement.Definitions(),

@@ -28,7 +28,7 @@ internal static class Movement
             float v = 0;
             if (row < a.Rows && column < a.Columns)
             {
-                v = Operands.Load(a.X, (Grid.IdxZ * a.XBatchStride) + ((long)row * a.XStride) + column, a.XType);
+                v = Elements.Load(a.X, (Grid.IdxZ * a.XBatchStride) + ((long)row * a.XStride) + column, a.XType);
             }
 
             Shared.Store(smem + (uint)(((i * (Side + 1)) + lane) * sizeof(float)), v);

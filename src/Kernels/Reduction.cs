@@ -84,20 +84,20 @@ internal static class Reduction
         float max = LowerThanAll;
         for (int c = lane; c < a.Width; c += 32)
         {
-            max = Numbers.Max(max, Operands.Load(a.X, x + c, a.XType));
+            max = Numbers.Max(max, Elements.Load(a.X, x + c, a.XType));
         }
 
         // e^(x − m) = 2^(x·log2 e − m·log2 e) in one fma: the rounding of m·log2 e is a common factor of all terms and cancels.
         float exponent = -Threads.WarpMax(max) * Numbers.Log2E, sum = 0;
         for (int c = lane; c < a.Width; c += 32)
         {
-            sum += Numbers.Exp2(Numbers.Fma(Operands.Load(a.X, x + c, a.XType), Numbers.Log2E, exponent));
+            sum += Numbers.Exp2(Numbers.Fma(Elements.Load(a.X, x + c, a.XType), Numbers.Log2E, exponent));
         }
 
         float share = Numbers.Reciprocal(Threads.WarpSum(sum));
         for (int c = lane; c < a.Width; c += 32)
         {
-            float term = Numbers.Exp2(Numbers.Fma(Operands.Load(a.X, x + c, a.XType), Numbers.Log2E, exponent));
+            float term = Numbers.Exp2(Numbers.Fma(Elements.Load(a.X, x + c, a.XType), Numbers.Log2E, exponent));
             Results.Store(a.Y, y + c, term * share, a.Type);
         }
     }
@@ -111,16 +111,16 @@ internal static class Reduction
         long step = stride;
         for (; count >= 4; count -= 4)
         {
-            totals.X = Combine(a.Operation, totals.X, Operands.Load(a.X, element, a.XType));
-            totals.Y = Combine(a.Operation, totals.Y, Operands.Load(a.X, element + step, a.XType));
-            totals.Z = Combine(a.Operation, totals.Z, Operands.Load(a.X, element + (2 * step), a.XType));
-            totals.W = Combine(a.Operation, totals.W, Operands.Load(a.X, element + (3 * step), a.XType));
+            totals.X = Combine(a.Operation, totals.X, Elements.Load(a.X, element, a.XType));
+            totals.Y = Combine(a.Operation, totals.Y, Elements.Load(a.X, element + step, a.XType));
+            totals.Z = Combine(a.Operation, totals.Z, Elements.Load(a.X, element + (2 * step), a.XType));
+            totals.W = Combine(a.Operation, totals.W, Elements.Load(a.X, element + (3 * step), a.XType));
             element += 4 * step;
         }
 
         for (; count > 0; count--)
         {
-            totals.X = Combine(a.Operation, totals.X, Operands.Load(a.X, element, a.XType));
+            totals.X = Combine(a.Operation, totals.X, Elements.Load(a.X, element, a.XType));
             element += step;
         }
 

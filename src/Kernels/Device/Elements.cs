@@ -3,7 +3,7 @@ using System.Runtime.CompilerServices;
 namespace KernelAD.Kernels.Device;
 
 /// <summary>Loads of operands in whatever type they are stored.</summary>
-internal static class Operands
+internal static class Elements
 {
     /// <summary>Loads one element.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
