@@ -1,7 +1,7 @@
 namespace KernelAD.Emulator;
 
 /// <summary>PTX's fundamental types.</summary>
-internal enum PtxType
+internal enum PtxType : byte
 {
     /// <summary>No type.</summary>
     None,
