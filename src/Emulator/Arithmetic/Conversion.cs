@@ -24,7 +24,7 @@ internal readonly record struct Conversion(
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public unsafe void Execute(void* d, void* a)
     {
-        if (!Integral && !Ftz && !Saturate && !Relu && TryExecuteFast(d, a))
+        if (!Ftz && !Saturate && !Relu && TryExecuteFast(d, a))
         {
             return;
         }
@@ -151,8 +151,9 @@ internal readonly record struct Conversion(
         {
             case (PtxType.F32, PtxType.F16 or PtxType.BF16):
             case (PtxType.F16 or PtxType.BF16, PtxType.F32) when Rounding == Rounding.NearestEven:
-            case (PtxType.F32, PtxType.S32) when Rounding == Rounding.NearestEven:
-            case (PtxType.S32, PtxType.F32) when Rounding == Rounding.Zero:
+            case (PtxType.F32, PtxType.S32 or PtxType.U32) when Rounding == Rounding.NearestEven:
+            case (PtxType.S32 or PtxType.U32, PtxType.F32) when Rounding != Rounding.NearestAway:
+            case (PtxType.F32, PtxType.F32) when Integral && Rounding != Rounding.NearestAway:
                 for (int i = 0; i < Warp.Lanes; i += Vector256<uint>.Count)
                 {
                     ConvertVector(Vector256.Load((uint*)a + i)).Store((uint*)d + i);
@@ -184,8 +185,20 @@ internal readonly record struct Conversion(
         (_, PtxType.F16) => HalfVectors.Canonicalize(HalfVectors.LowF16(bits)).AsUInt32(),
         (_, PtxType.BF16) => HalfVectors.Canonicalize(HalfVectors.LowBF16(bits)).AsUInt32(),
         (_, PtxType.S32) => Vector256.ConvertToSingle(bits.AsInt32()).AsUInt32(),
+        (_, PtxType.U32) => Vector256.ConvertToSingle(bits).AsUInt32(),
         (PtxType.F16, _) => HalfVectors.ToF16(bits.AsSingle()),
         (PtxType.BF16, _) => HalfVectors.ToBF16(bits.AsSingle()),
-        _ => Vector256.ConvertToInt32(bits.AsSingle()).AsUInt32(),
+        (PtxType.S32, _) => Vector256.ConvertToInt32(RoundToIntegral(bits.AsSingle())).AsUInt32(),
+        (PtxType.U32, _) => Vector256.ConvertToUInt32(RoundToIntegral(bits.AsSingle())),
+        _ => HalfVectors.Canonicalize(RoundToIntegral(bits.AsSingle())).AsUInt32(),
+    };
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private Vector256<float> RoundToIntegral(Vector256<float> values) => Rounding switch
+    {
+        Rounding.Zero => Vector256.Truncate(values),
+        Rounding.Down => Vector256.Floor(values),
+        Rounding.Up => Vector256.Ceiling(values),
+        _ => Vector256.Round(values),
     };
 }
