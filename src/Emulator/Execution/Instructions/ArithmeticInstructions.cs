@@ -79,10 +79,10 @@ internal static unsafe class ArithmeticInstructions
         ApproximateMath.DivideFull((float*)d, (float*)(file + op->A), (float*)(file + op->B), op->Variant != 0);
 
     /// <summary>2 to the power of halves, of the type in <see cref="Op.Immediate"/>.</summary>
-    public static void Exp2Halves(byte* file, Op* op, byte* d) => ApproximateMath.Halves((PtxType)op->Immediate, false, (uint*)d, (uint*)(file + op->A));
+    public static void Exp2Halves(byte* file, Op* op, byte* d) => ApproximateMath.Exp2OfHalves((PtxType)op->Immediate, (uint*)d, (uint*)(file + op->A));
 
     /// <summary>The hyperbolic tangent of halves, of the type in <see cref="Op.Immediate"/>.</summary>
-    public static void TanhHalves(byte* file, Op* op, byte* d) => ApproximateMath.Halves((PtxType)op->Immediate, true, (uint*)d, (uint*)(file + op->A));
+    public static void TanhHalves(byte* file, Op* op, byte* d) => ApproximateMath.TanhOfHalves((PtxType)op->Immediate, (uint*)d, (uint*)(file + op->A));
 
     private static T Form<T>(Op* op)
         where T : unmanaged => Unsafe.ReadUnaligned<T>(&op->Immediate);

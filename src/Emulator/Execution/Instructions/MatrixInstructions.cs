@@ -7,7 +7,7 @@ internal static unsafe class MatrixInstructions
 
     /// <summary>Packs a form into <see cref="Op.Immediate"/>.</summary>
     /// <param name="form">The form.</param>
-    public static long Pack(MatrixForm form) => form.M | ((long)form.K << 8) | ((long)form.A << 16) | ((long)form.B << 24) | ((long)form.Accumulator << 32)
+    public static long Pack(MatrixForm form) => (uint)form.M | ((long)form.K << 8) | ((long)form.A << 16) | ((long)form.B << 24) | ((long)form.Accumulator << 32)
         | (form.Saturate ? 1L << 40 : 0);
 
     /// <summary>Multiplications and additions of an instruction.</summary>
@@ -36,15 +36,14 @@ internal static unsafe class MatrixInstructions
     {
         RequireWholeWarp(warp, mask);
         int matrices = op->Elements;
-        uint* offsets = stackalloc uint[Warp.Lanes];
         uint** rows = stackalloc uint*[MaxRegisters];
-        FindRows(warp, op, op->Operands[matrices], AccessKind.Read, offsets);
+        FindRows(warp, op, op->Operands[matrices], AccessKind.Read);
         for (int i = 0; i < matrices; i++)
         {
             rows[i] = (uint*)(warp.File + op->Operands[i]);
         }
 
-        MatrixMove.Load(rows, matrices, op->Variant != 0, warp.Block.Shared, offsets);
+        MatrixMove.Load(rows, matrices, op->Variant != 0, warp.Pointers);
     }
 
     /// <summary>Stores <see cref="Op.Elements"/> matrices, transposed if <see cref="Op.Variant"/> is 1; the sources are the address and the matrices.</summary>
@@ -52,14 +51,13 @@ internal static unsafe class MatrixInstructions
     {
         RequireWholeWarp(warp, mask);
         int matrices = op->Elements;
-        uint* offsets = stackalloc uint[Warp.Lanes];
         uint** rows = stackalloc uint*[MaxRegisters];
-        FindRows(warp, op, op->A, AccessKind.Write, offsets);
+        FindRows(warp, op, op->A, AccessKind.Write);
         if (warp.Block.Launch.ChecksRaces)
         {
             for (int lane = 0; lane < MatrixMove.AddressingLanes(matrices); lane++)
             {
-                MemoryAccess.CheckRace(warp, op, lane, PtxSpace.Shared, offsets[lane], AccessKind.Write, MatrixMove.RowBytes);
+                MemoryAccess.CheckRace(warp, op, lane, PtxSpace.Shared, warp.Addresses[lane], AccessKind.Write, MatrixMove.RowBytes);
             }
         }
 
@@ -68,10 +66,10 @@ internal static unsafe class MatrixInstructions
             rows[i] = (uint*)(warp.File + op->Operands[1 + i]);
         }
 
-        MatrixMove.Store(warp.Block.Shared, offsets, rows, matrices, op->Variant != 0);
+        MatrixMove.Store(warp.Pointers, rows, matrices, op->Variant != 0);
     }
 
-    private static void FindRows(WarpState warp, Op* op, int register, AccessKind kind, uint* offsets)
+    private static void FindRows(WarpState warp, Op* op, int register, AccessKind kind)
     {
         int count = MatrixMove.AddressingLanes(op->Elements);
         uint lanes = count == Warp.Lanes ? uint.MaxValue : (1u << count) - 1;
@@ -82,10 +80,6 @@ internal static unsafe class MatrixInstructions
         }
 
         MemoryAccess.Resolve(warp, op, lanes, PtxSpace.Shared, kind, MatrixMove.RowBytes);
-        for (int lane = 0; lane < Warp.Lanes; lane++)
-        {
-            offsets[lane] = (uint)warp.Addresses[lane];
-        }
     }
 
     private static void RequireWholeWarp(WarpState warp, uint mask)

@@ -9,8 +9,8 @@ internal sealed unsafe partial class InstructionSelector
     private readonly EmulatedTarget _target;
     private readonly int[] _ofRegister;
     private readonly Dictionary<VirtualRegister, int> _inputs = [];
-    private PtxInstruction _instruction;
-    private Modifiers _modifiers;
+    private readonly PtxInstruction _instruction;
+    private readonly Modifiers _modifiers;
     private int _carry = -1;
 
     /// <summary>Begins with a kernel.</summary>
