@@ -115,6 +115,14 @@ internal static class Numbers
         return y;
     }
 
+    /// <summary>A float's bits.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static uint Bits(float x)
+    {
+        CudaAsm.Emit("mov.b32 %0, %1;", out uint bits, x);
+        return bits;
+    }
+
     /// <summary>Two floats as halves in one register, <paramref name="low"/> in the lower bits, rounded to nearest even.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static uint PackHalves(float low, float high)
