@@ -40,8 +40,9 @@ internal sealed class CudaBackend : IBackend
         {
             return CudaCompiler.Compile(graph, _weights, _precision, _maxMemory);
         }
-        catch (CudaException e) when (session.NoteFailure(e))
+        catch (CudaException e)
         {
+            session.NoteFailure(e);
             throw;
         }
         finally

@@ -70,8 +70,9 @@ internal sealed class CudaPlan : IExecutable
         {
             return new CudaRunContext(this);
         }
-        catch (CudaException e) when (Session.NoteFailure(e))
+        catch (CudaException e)
         {
+            Session.NoteFailure(e);
             throw;
         }
     }

@@ -63,7 +63,7 @@ internal sealed class CudaRunContext : IRunContext
         }
     }
 
-    public unsafe Span<float> Input => MemoryMarshal.Cast<byte, float>(_input.Span);
+    public Span<float> Input => MemoryMarshal.Cast<byte, float>(_input.Span);
 
     public void Run(Span<long> ticks, CancellationToken cancellation)
     {
@@ -97,8 +97,10 @@ internal sealed class CudaRunContext : IRunContext
                 ReadTimes(driver, ticks);
             }
         }
-        catch (CudaException e) when (_session.NoteFailure(e) || Settle())
+        catch (CudaException e)
         {
+            _session.NoteFailure(e);
+            Settle();
             throw;
         }
     }
@@ -215,8 +217,7 @@ internal sealed class CudaRunContext : IRunContext
     }
 
     /// <summary>After a failure: waits for what was begun, so that the next run finds idle streams. The failure is what gets reported, whatever happens here.</summary>
-    /// <returns>False.</returns>
-    private bool Settle()
+    private void Settle()
     {
         foreach (CudaStream stream in (ReadOnlySpan<CudaStream>)[_upload, _compute, _download])
         {
@@ -229,7 +230,5 @@ internal sealed class CudaRunContext : IRunContext
                 _session.NoteFailure(e);
             }
         }
-
-        return false;
     }
 }

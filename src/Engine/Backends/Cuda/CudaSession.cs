@@ -61,16 +61,13 @@ internal sealed class CudaSession : IDisposable
         Driver.MakeCurrent(Context);
     }
 
-    /// <summary>Notes whether a driver call's failure has made the context useless. For exception filters: never handles anything.</summary>
-    /// <returns>False.</returns>
-    public bool NoteFailure(CudaException e)
+    /// <summary>Notes whether a driver call's failure has made the context useless.</summary>
+    public void NoteFailure(CudaException e)
     {
         if (e.IsContextLost)
         {
             Interlocked.CompareExchange(ref _lost, e, null);
         }
-
-        return false;
     }
 
     /// <summary>The function of a launch, loaded and allowed its shared memory.</summary>

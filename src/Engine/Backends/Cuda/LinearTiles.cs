@@ -66,6 +66,12 @@ internal static class LinearTiles
         new(1, 0.0, 0, Small, Splits: 1),
     ];
 
+    /// <summary>
+    /// Blocks per multiprocessor up to which a norm is taken into the product that reads it. Every block repeats the norm of its rows before it multiplies: that costs less than a
+    /// launch and a round trip through memory as long as the blocks are few.
+    /// </summary>
+    public const double MaxNormFill = 6;
+
     /// <summary>Chooses for a product.</summary>
     public static LinearChoice Choose(int m, int n, int k, StorageType type, int multiprocessors)
     {
