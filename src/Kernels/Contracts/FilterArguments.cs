@@ -26,9 +26,6 @@ internal struct FilterArguments
     /// <summary>Rows of a block's results.</summary>
     public const int TileRows = 8;
 
-    /// <summary>Zeros on both sides of the taps in shared memory: the rows that a thread filters together, less one.</summary>
-    public const int TapMargin = 3;
-
     /// <summary>x [planes, Height, Width].</summary>
     public long X;
 
@@ -50,7 +47,6 @@ internal struct FilterArguments
     /// <summary>The border.</summary>
     public FilterBorder Border;
 
-    /// <summary>Shared memory of a block: the tile with its margins after the first pass, and the taps. Within 48 KB up to a radius of 653.</summary>
-    public static int SharedBytes(int radius) =>
-        ((TileRows * (TileColumns + (2 * radius))) + (2 * radius) + 1 + (2 * TapMargin)) * sizeof(float);
+    /// <summary>Shared memory of a block: the tile with its margins after the first pass, and the taps. Within 48 KB up to a radius of 654.</summary>
+    public static int SharedBytes(int radius) => ((TileRows * (TileColumns + (2 * radius))) + (2 * radius) + 1) * sizeof(float);
 }

@@ -16,7 +16,7 @@ internal enum PoolOperation
 /// <summary>
 /// Arguments of <c>pool</c>: pools planes with square windows, (H + 2·Padding − Kernel) / Stride + 1 rows and columns likewise, down the columns first, then along the rows;
 /// float32, dense.
-/// <para>Blocks of <see cref="Threads"/>, grid (⌈YWidth / TileColumns⌉, ⌈YHeight / <see cref="TileRows"/>⌉, planes of one launch, up to 65535),
+/// <para>Blocks of <see cref="Threads"/>, grid (⌈YWidth / 2^TileShift⌉, ⌈YHeight / <see cref="TileRows"/>⌉, planes of one launch, up to 65535),
 /// <see cref="SharedBytes"/> of shared memory.</para>
 /// </summary>
 internal struct PoolArguments
@@ -26,9 +26,6 @@ internal struct PoolArguments
 
     /// <summary>Rows of a block's results.</summary>
     public const int TileRows = 8;
-
-    /// <summary>Largest number of columns of a block's results.</summary>
-    public const int MaxTileColumns = 64;
 
     /// <summary>x [planes, Height, Width].</summary>
     public long X;
@@ -57,8 +54,8 @@ internal struct PoolArguments
     /// <summary>Width of the margin around a plane of x, at most half of the window.</summary>
     public int Padding;
 
-    /// <summary>Columns of a block's results: a power of two, at most <see cref="MaxTileColumns"/>, smaller where windows and stride are so large that the tile would not fit.</summary>
-    public int TileColumns;
+    /// <summary>Columns of a block's results: 2^TileShift, see <see cref="TileShiftFor"/>.</summary>
+    public int TileShift;
 
     /// <summary>The operation.</summary>
     public PoolOperation Operation;
@@ -66,6 +63,18 @@ internal struct PoolArguments
     /// <summary>Makes the size a multiple of 8.</summary>
     public int Reserved;
 
+    /// <summary>The largest tile, up to 64 columns, whose <see cref="SharedBytes"/> are within 48 KB; a window of more than 1536 pixels a side has none that is.</summary>
+    public static int TileShiftFor(int kernel, int stride)
+    {
+        int shift = 6;
+        while (shift > 0 && SharedBytes(kernel, stride, shift) > 48 * 1024)
+        {
+            shift--;
+        }
+
+        return shift;
+    }
+
     /// <summary>Shared memory of a block: the columns under its windows after the first pass.</summary>
-    public static int SharedBytes(int kernel, int stride, int tileColumns) => TileRows * (((tileColumns - 1) * stride) + kernel) * sizeof(float);
+    public static int SharedBytes(int kernel, int stride, int tileShift) => TileRows * ((((1 << tileShift) - 1) * stride) + kernel) * sizeof(float);
 }
