@@ -1,6 +1,7 @@
 using KernelAD.Interop;
 using KernelAD.Kernels;
 using KernelAD.Planner;
+using KernelAD.Tensors;
 
 namespace KernelAD.Backends.Cuda;
 
@@ -21,11 +22,33 @@ internal readonly record struct DeviceRun(DeviceAddress Arena, int Slice);
 /// <param name="Type">How an element is stored.</param>
 internal sealed record DeviceValue(PlannedBuffer? Buffer, DeviceAddress Address, long Offset, long RowStride, long SliceStride, StorageType Type)
 {
+    /// <summary>From one index of the first dimension to the next where rows are left out between them; 0: they follow one another.</summary>
+    public long BatchStride { get; init; }
+
     /// <summary>Bytes of an element.</summary>
     public int ElementBytes => Type.Bytes();
 
     /// <summary>A view that starts later.</summary>
     public DeviceValue At(long elements) => this with { Offset = Offset + elements };
+
+    /// <summary>The strides of a value of this shape.</summary>
+    public long[] Strides(Shape shape)
+    {
+        long[] strides = new long[shape.Rank];
+        long next = 1;
+        for (int i = shape.Rank - 1; i >= 0; i--)
+        {
+            strides[i] = next;
+            next = i == shape.Rank - 1 ? RowStride : next * shape[i];
+        }
+
+        if (BatchStride != 0)
+        {
+            strides[0] = BatchStride;
+        }
+
+        return strides;
+    }
 
     /// <summary>The address of the first element in a run; known once the arena is laid out.</summary>
     public long Resolve(in DeviceRun run)

@@ -5,8 +5,6 @@ namespace KernelAD.Backends.Cuda;
 /// <summary>Launches of the kernels that work on pictures' planes: filters, pooling, interpolation, gradient similarity. All dense float32.</summary>
 internal static class PlaneLaunches
 {
-    private const int OrdinarySharedBytes = 48 * 1024;
-
     /// <summary>A separable filter.</summary>
     public static IReadOnlyList<KernelLaunch> Filter(CudaSession session, FilterArguments a, int planes)
     {
@@ -23,25 +21,18 @@ internal static class PlaneLaunches
 
     /// <summary>Pooling.</summary>
     /// <param name="session">The device.</param>
-    /// <param name="a">The arguments but for TileColumns.</param>
+    /// <param name="a">The arguments but for TileShift.</param>
     /// <param name="planes">Planes.</param>
     public static IReadOnlyList<KernelLaunch> Pool(CudaSession session, PoolArguments a, int planes)
     {
-        // As wide as the shared memory allows that needs no asking for, but no wider than the result.
-        a.TileColumns = PoolArguments.MaxTileColumns;
-        while (a.TileColumns > 1
-            && (a.TileColumns / 2 >= a.YWidth || PoolArguments.SharedBytes(a.Kernel, a.Stride, a.TileColumns) > OrdinarySharedBytes))
-        {
-            a.TileColumns /= 2;
-        }
-
-        int shared = PoolArguments.SharedBytes(a.Kernel, a.Stride, a.TileColumns);
+        a.TileShift = PoolArguments.TileShiftFor(a.Kernel, a.Stride);
+        int shared = PoolArguments.SharedBytes(a.Kernel, a.Stride, a.TileShift);
         return Launches.Planes(planes, (first, count) =>
         {
             PoolArguments part = a;
             part.X += first * Bytes(a.Height, a.Width);
             part.Y += first * Bytes(a.YHeight, a.YWidth);
-            return KernelLaunch.Of(session.Kernel("pool"), Launches.Grid(a.YWidth, a.TileColumns, a.YHeight, PoolArguments.TileRows, count), part, shared);
+            return KernelLaunch.Of(session.Kernel("pool"), Launches.Grid(a.YWidth, 1 << a.TileShift, a.YHeight, PoolArguments.TileRows, count), part, shared);
         });
     }
 

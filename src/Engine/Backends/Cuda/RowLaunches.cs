@@ -11,7 +11,7 @@ internal static class RowLaunches
     /// <summary>LayerNorm.</summary>
     public static IReadOnlyList<KernelLaunch> LayerNorm(CudaSession session, LayerNormArguments a)
     {
-        bool aligned = a.Width <= LayerNormArguments.RowWidth && a.Width % 4 == 0 && a.Columns % 4 == 0
+        bool aligned = a.Columns <= LayerNormArguments.RowWidth && a.Width % 4 == 0 && a.Columns % 4 == 0
             && Aligned(a.X, a.XStride) && Aligned(a.Residual, a.ResidualStride) && Aligned(a.Sum, a.SumStride) && Aligned(a.Plain, a.PlainStride)
             && Aligned(a.Weight, 0) && Aligned(a.Bias, 0) && Launches.Aligned(a.Y, a.YStride, 4, a.Type);
         LaunchSize grid = new(Launches.Blocks(a.Rows, LayerNormArguments.RowsPerBlock));
@@ -58,11 +58,10 @@ internal static class RowLaunches
         }
 
         ReduceArguments first = a with { Y = workspace, Scale = 1, Type = StorageType.Float };
-        ReduceArguments second = a with { X = workspace, Length = parts, OuterStride = parts, XType = StorageType.Float };
-        int partLength = LinearTiles.Tiles(a.Length, parts);
-        second.Length = LinearTiles.Tiles(a.Length, partLength);
-        second.OuterStride = second.Length;
-        return [Row(session, first, second.Length, partLength), Row(session, second, 1)];
+        // Rounded up, the parts may be so long that fewer are enough.
+        int partLength = LinearTiles.Tiles(a.Length, parts), whole = LinearTiles.Tiles(a.Length, partLength);
+        ReduceArguments second = a with { X = workspace, Length = whole, OuterStride = whole, XType = StorageType.Float };
+        return [Row(session, first, whole, partLength), Row(session, second, 1)];
     }
 
     /// <summary>A reduction over the rows of matrices.</summary>
