@@ -57,6 +57,22 @@ internal static class Numbers
         return c;
     }
 
+    /// <summary>The larger one; a NaN is dropped if the other is a number.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Max(float a, float b)
+    {
+        CudaAsm.Emit("max.f32 %0, %1, %2;", out float c, a, b);
+        return c;
+    }
+
+    /// <summary>The upper 32 bits of a·b.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static uint MultiplyHigh(uint a, uint b)
+    {
+        CudaAsm.Emit("mul.hi.u32 %0, %1, %2;", out uint c, a, b);
+        return c;
+    }
+
     /// <summary>The smaller one.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int Min(int a, int b)
