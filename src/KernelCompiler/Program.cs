@@ -1,13 +1,38 @@
-using ILGPU; using ILGPU.Runtime; using ILGPU.Runtime.Cuda; using ILGPU.Backends.PTX; using ILGPU.Backends.EntryPoints;
-using KernelAD.Kernels; using KernelAD.KernelCompiler.Ptx;
-using Context ctx = Context.Create(b => b.Optimize(OptimizationLevel.O1));
-foreach (var d in KernelCatalog.All) foreach (var (t, m) in d.Methods) {
- using var be = new PTXBackend(ctx, t == KernelTarget.Sm80 ? CudaArchitecture.SM_80 : CudaArchitecture.SM_75, t == KernelTarget.Sm80 ? CudaInstructionSet.ISA_70 : CudaInstructionSet.ISA_65, null!);
- var sw = System.Diagnostics.Stopwatch.StartNew();
- var k = (PTXCompiledKernel)be.Compile(EntryPointDescription.FromExplicitlyGroupedKernel(m), new KernelSpecialization(d.Threads, d.MinBlocks));
- var a = sw.ElapsedMilliseconds;
- var p = PtxText.Parse(d.Name, k.PTXAssembly);
- var text = Renaming.Apply(CopyPropagation.Apply(SlotPromotion.Apply(p)), d.Name).Write();
- Console.WriteLine($"{d.Name} {t} {k.PTXAssembly.Length} -> {text.Length} {a} {sw.ElapsedMilliseconds-a} ms");
- File.WriteAllText($"/work/notes/ptx-samples/{d.Name}.{t}.ptx", text);
+using KernelAD.KernelCompiler;
+using KernelAD.Kernels;
+
+// KernelAD.KernelCompiler ARCHIVE [CACHE]: compiles all kernels into the archive that the engine embeds; CACHE keeps unchanged ones.
+// KernelAD.KernelCompiler --text FOLDER [CACHE]: writes each kernel's PTX as FOLDER/NAME.sm_XX.ptx instead, to be read or assembled.
+bool asText = args is ["--text", ..];
+string[] paths = asText ? args[1..] : args;
+if (paths.Length is < 1 or > 2)
+{
+    Console.Error.WriteLine("usage: KernelAD.KernelCompiler ARCHIVE [CACHE] | --text FOLDER [CACHE]");
+    return 2;
+}
+
+try
+{
+    string? cache = paths.Length == 2 ? Directory.CreateDirectory(paths[1]).FullName : null;
+    (IReadOnlyDictionary<(string Kernel, KernelTarget Target), CompiledKernel> texts, int compiled) = KernelBuild.Run(cache);
+    if (asText)
+    {
+        Directory.CreateDirectory(paths[0]);
+        foreach (((string kernel, KernelTarget target), CompiledKernel text) in texts)
+        {
+            File.WriteAllText(Path.Combine(paths[0], $"{kernel}.sm_{(int)target}.ptx"), text.Ptx);
+        }
+    }
+    else
+    {
+        KernelArchive.Write(paths[0], texts);
+    }
+
+    Console.WriteLine($"{texts.Count} kernels, {compiled} compiled");
+    return 0;
+}
+catch (Exception e) when (e is KernelException or AggregateException { InnerException: KernelException } or IOException)
+{
+    Console.Error.WriteLine($"error KAD001: {(e.InnerException ?? e).Message}");
+    return 1;
 }

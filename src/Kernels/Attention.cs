@@ -5,6 +5,20 @@ using KernelAD.Kernels.Tiles;
 
 namespace KernelAD.Kernels;
 
+#pragma warning disable IDE0065 // Inside the namespace the aliases need no qualified names.
+using Bytes64 = FastQueriesPair<FastQueriesStep>;
+using Bytes128 = FastQueriesPair<FastQueriesPair<FastQueriesStep>>;
+using Bytes256 = FastQueriesPair<FastQueriesPair<FastQueriesPair<FastQueriesStep>>>;
+using Bytes512 = FastQueriesPair<FastQueriesPair<FastQueriesPair<FastQueriesPair<FastQueriesStep>>>>;
+using Exact64 = ExactOutputPair<ExactOutput32>;
+using Exact128 = ExactOutputPair<ExactOutputPair<ExactOutput32>>;
+using Keys32 = FastScoresPair<FastScores16>;
+using Keys64 = FastScoresPair<FastScoresPair<FastScores16>>;
+using Values32 = FastOutputPair<FastOutput16>;
+using Values64 = FastOutputPair<FastOutputPair<FastOutput16>>;
+using Values128 = FastOutputPair<FastOutputPair<FastOutputPair<FastOutput16>>>;
+#pragma warning restore IDE0065
+
 /// <summary>
 /// Multi-head attention: per batch item and head o = softmax(scale · q·kᵀ)·v, the N×N weights never in memory. A block takes some queries of one head and goes
 /// over the keys in tiles with the online softmax of Milakov and Gimelshein (2018): per query the running maximum m and sum l of 2^(s − m), logits s in units of
@@ -29,23 +43,61 @@ internal static class Attention
     /// <summary>The kernels to compile.</summary>
     public static IEnumerable<KernelDefinition> Definitions()
     {
-        MainLoop exact = new("FFMA", 0.85);
-        yield return Fp32(32, 4, 128, Exact<ExactOutput32, AsyncCopy>, Exact<ExactOutput32, DirectCopy>, exact);
-        yield return Fp32(64, 3, 168, Exact<ExactOutputPair<ExactOutput32>, AsyncCopy>, Exact<ExactOutputPair<ExactOutput32>, DirectCopy>, exact);
-        yield return Fp32(
-            128,
-            3,
-            255,
-            Exact<ExactOutputPair<ExactOutputPair<ExactOutput32>>, AsyncCopy>,
-            Exact<ExactOutputPair<ExactOutputPair<ExactOutput32>>, DirectCopy>,
-            exact);
+        yield return Fp32<ExactOutput32>("32", 4, 128);
+        yield return Fp32<Exact64>("64", 3, 168);
+        yield return Fp32<Exact128>("128", 3, 248);
+        yield return Fp16<Bytes64, Keys64, Values32>("32", 4, 128, 0.1);
+        yield return Fp16<Bytes64, Keys64, Values64>("32_64", 3, 168, 0.1);
+        yield return Fp16<Bytes128, Keys64, Values64>("64", 3, 168, 0.1);
+        yield return Fp16<Bytes256, Keys32, Values128>("128", 2, 248, 0.1);
+        yield return Tf32<Bytes128, Keys64, Values32>("32", 3, 168, 0.1);
+        yield return Tf32<Bytes128, Keys64, Values64>("32_64", 3, 168, 0.1);
+        yield return Tf32<Bytes256, Keys64, Values64>("64", 2, 248, 0.1);
+        yield return Tf32<Bytes512, Keys32, Values128>("128", 2, 248, 0.1);
+    }
 
-        static KernelDefinition Fp32(int width, int minBlocks, int registers, Action<AttentionArguments> ampere, Action<AttentionArguments> turing, MainLoop loop)
-        {
-            int threads = ExactThreads(width), queries = threads / 2, pitch = (width + 4) * sizeof(float);
-            int sharedBytes = ((queries + (2 * ExactScores.Keys)) * pitch) + (queries * (int)ExactScores.Pitch);
-            return KernelCatalog.Kernel($"attention_fp32_{width}", threads, minBlocks, sharedBytes, registers, ampere, turing, loop);
-        }
+    private static KernelDefinition Fp32<TOutput>(string widths, int minBlocks, int registers)
+        where TOutput : struct, IExactOutput
+    {
+        int width = default(TOutput).Width, threads = ExactThreads(width), queries = threads / 2;
+        int sharedBytes = (int)(((queries + (2 * ExactScores.Keys)) * new HeadShape(width, sizeof(float), threads).Pitch) + (queries * ExactScores.Pitch));
+        return KernelCatalog.Kernel(
+            $"attention_fp32_{widths}", threads, minBlocks, sharedBytes, registers, Exact<TOutput, AsyncCopy>, Exact<TOutput, DirectCopy>, new MainLoop("FFMA", 0.85));
+    }
+
+    private static KernelDefinition Fp16<TQueries, TScores, TOutput>(string widths, int minBlocks, int registers, double share)
+        where TQueries : struct, IFastQueries
+        where TScores : struct, IFastScores
+        where TOutput : struct, IFastOutput => KernelCatalog.Kernel(
+            $"attention_fp16_{widths}",
+            FastThreads,
+            minBlocks,
+            FastBytes<TQueries, TScores, TOutput>(sizeof(ushort)),
+            registers,
+            Fast<TQueries, TScores, TOutput, HalfUnit, HalfValues, AsyncCopy>,
+            Fast<TQueries, TScores, TOutput, HalfUnitTuring, HalfValues, DirectCopy>,
+            new MainLoop("HMMA", share));
+
+    private static KernelDefinition Tf32<TQueries, TScores, TOutput>(string widths, int minBlocks, int registers, double share)
+        where TQueries : struct, IFastQueries
+        where TScores : struct, IFastScores
+        where TOutput : struct, IFastOutput => KernelCatalog.Kernel(
+            $"attention_tf32_{widths}",
+            FastThreads,
+            minBlocks,
+            FastBytes<TQueries, TScores, TOutput>(sizeof(float)),
+            registers,
+            Fast<TQueries, TScores, TOutput, Tf32Unit, Tf32Values, AsyncCopy>,
+            null,
+            new MainLoop("HMMA", share));
+
+    private static int FastBytes<TQueries, TScores, TOutput>(int elementBytes)
+        where TQueries : struct, IFastQueries
+        where TScores : struct, IFastScores
+        where TOutput : struct, IFastOutput
+    {
+        HeadShape keys = new(default(TQueries).Bytes / elementBytes, elementBytes, FastThreads), values = new(default(TOutput).Width, elementBytes, FastThreads);
+        return (int)(2 * default(TScores).Keys * (keys.Pitch + values.Pitch));
     }
 
     /// <summary>

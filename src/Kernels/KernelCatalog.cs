@@ -34,7 +34,13 @@ public static class KernelCatalog
     /// <summary>The kernels in order of their names. Each family states its own, beside their code.</summary>
     public static IReadOnlyList<KernelDefinition> All { get; } = [.. Definitions().OrderBy(d => d.Name, StringComparer.Ordinal)];
 
-    private static IEnumerable<KernelDefinition> Definitions() => Attention.Definitions().Concat(Linear.Definitions());
+    private static IEnumerable<KernelDefinition> Definitions() =>
+    [
+        .. Attention.Definitions(),
+        .. Linear.Definitions(),
+        .. NormLinear.Definitions(),
+        .. PatchEmbedding.Definitions(),
+    ];
 
     /// <summary>Defines a kernel.</summary>
     internal static KernelDefinition Kernel(

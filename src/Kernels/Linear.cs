@@ -18,14 +18,24 @@ internal static class Linear
 {
     private const int PanelColumns = 64;
     private const int PanelTileBytes = 4096;
-    private const int ExactTile = 16;
-    private const int FastTileBytes = 64;
+    private const int ReduceThreads = 256;
+
+    /// <summary>Length along K of an exact product's tile.</summary>
+    internal const int ExactTile = 16;
+
+    /// <summary>Bytes along K of a fast product's tile.</summary>
+    internal const int FastTileBytes = 64;
+
+    /// <summary>Shared memory of an exact product of 64×64.</summary>
+    internal const int ExactBytes64 = 2 * ExactTile * (64 + 4 + 64) * sizeof(float);
+
+    /// <summary>Shared memory of a fast product of 64×64.</summary>
+    internal const int FastBytes64 = 3 * 2 * 64 * FastTileBytes;
 
     /// <summary>The kernels to compile.</summary>
     public static IEnumerable<KernelDefinition> Definitions()
     {
-        const int ExactBytes128 = 2 * ExactTile * (128 + 4 + 128) * sizeof(float), ExactBytes64 = 2 * ExactTile * (64 + 4 + 64) * sizeof(float);
-        const int FastBytes128 = 3 * 2 * 128 * FastTileBytes, FastBytes64 = 3 * 2 * 64 * FastTileBytes;
+        const int ExactBytes128 = 2 * ExactTile * (128 + 4 + 128) * sizeof(float), FastBytes128 = 3 * 2 * 128 * FastTileBytes;
         MainLoop exact128 = new("FFMA", 0.86), exact64 = new("FFMA", 0.80), fast128 = new("HMMA", 0.50), fast64 = new("HMMA", 0.25);
         yield return Kernel("linear_fp32_128", 256, 2, ExactBytes128, 128, Exact<Exact128, AsyncCopy>, Exact<Exact128, DirectCopy>, exact128);
         yield return Kernel("linear_fp32_64", 128, 4, ExactBytes64, 104, Exact<Exact64, AsyncCopy>, Exact<Exact64, DirectCopy>, exact64);
@@ -34,17 +44,61 @@ internal static class Linear
         yield return Kernel("linear_tf32_128", 128, 2, FastBytes128, 216, Fast<Fast128, Tf32Unit, AsyncCopy>, null, fast128);
         yield return Kernel("linear_tf32_64", 128, 4, FastBytes64, 96, Fast<Fast64, Tf32Unit, AsyncCopy>, null, fast64);
 
+        Action<LinearArguments> reduce = Reduce;
+        yield return KernelCatalog.Kernel("linear_reduce", ReduceThreads, 4, 0, 64, reduce, reduce);
+
         static KernelDefinition Kernel(
             string name, int threads, int minBlocks, int sharedBytes, int registers, Action<LinearArguments> ampere, Action<LinearArguments>? turing, MainLoop loop) =>
             KernelCatalog.Kernel(name, threads, minBlocks, sharedBytes, registers, ampere, turing, loop);
     }
 
     /// <summary>
+    /// The second kernel of a product whose K was split: adds the splits' sums in their order and finishes them. x is the workspace [K splits, M, XStride] of floats, XStride a multiple
+    /// of 4. Grid: x = vectors of four results by 256.
+    /// </summary>
+    public static void Reduce(LinearArguments a)
+    {
+        int vectors = (a.N + 3) / 4, vector = (Grid.IdxX * ReduceThreads) + Threads.Index;
+        int row = vector / vectors, column = (vector - (row * vectors)) * 4;
+        if (row >= a.M)
+        {
+            return;
+        }
+
+        long x = a.X + ((((long)row * a.XStride) + column) * sizeof(float)), split = (long)a.M * a.XStride * sizeof(float);
+        F4 sums = Global.Float4(x);
+        for (int i = 1; i < a.K; i++)
+        {
+            x += split;
+            F4 more = Global.Float4(x);
+            sums.X += more.X;
+            sums.Y += more.Y;
+            sums.Z += more.Z;
+            sums.W += more.W;
+        }
+
+        Epilogue.Store(a, a.Y, row, column, sums);
+    }
+
+    /// <summary>fp32 in FFMA.</summary>
+    public static void Exact<TTile, TCopy>(LinearArguments a)
+        where TTile : struct, IExactTile
+        where TCopy : struct, ICopy => ExactProduct<TTile, MatrixRows8, TCopy>(a, default);
+
+    /// <summary>fp16 or tf32 on tensor cores.</summary>
+    public static void Fast<TTile, TUnit, TCopy>(LinearArguments a)
+        where TTile : struct, IFastTile
+        where TUnit : struct, IMatrixUnit
+        where TCopy : struct, ICopy => FastProduct<TTile, MatrixRows4, TUnit, TCopy>(a, default);
+
+    /// <summary>
     /// fp32 in FFMA, two stages. A stage holds 16 k-rows of [rows of x | 4 floats | columns of W], so that a thread's rows and columns are vectors; the gap
     /// spreads the transposing 4-byte copies of x over the banks (two-way conflicts remain).
     /// </summary>
-    public static void Exact<TTile, TCopy>(LinearArguments a)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static void ExactProduct<TTile, TRows, TCopy>(LinearArguments a, TRows rows)
         where TTile : struct, IExactTile
+        where TRows : struct, IExactRows
         where TCopy : struct, ICopy
     {
         TTile sums = default;
@@ -57,10 +111,7 @@ internal static class Linear
 
         // x: a thread copies one k of eight rows.
         int k = thread & (ExactTile - 1), row = thread >> 4, rowStep = sums.Threads >> 4;
-        RowOffsets4 low = default, high = default;
-        low.Start((Grid.IdxY * side) + row, rowStep, a.M, a.XStride * sizeof(float));
-        high.Start((Grid.IdxY * side) + row + (4 * rowStep), rowStep, a.M, a.XStride * sizeof(float));
-        long x = a.X + (((firstTile * ExactTile) + k) * sizeof(float));
+        rows.Start(a, (Grid.IdxY * side) + row, rowStep, (firstTile * ExactTile) + k);
         uint xTarget = smem + ((uint)k * kRow) + ((uint)row * sizeof(float)), xStep = (uint)rowStep * sizeof(float);
         int kLeft = a.K - (firstTile * ExactTile) - k;
 
@@ -69,7 +120,7 @@ internal static class Linear
         long w = a.Weight + (Grid.IdxX * (side / PanelColumns) * panelBytes) + ((long)firstTile * PanelTileBytes) + (thread * 16);
         uint wTarget = smem + ((uint)row * kRow) + (uint)((side + 4 + ((thread & 15) * 4)) * sizeof(float));
 
-        LoadExact(copy, side, low, high, xTarget, xStep, x, kLeft, wTarget, w, panelBytes, kRow);
+        LoadExact(copy, side, rows, xTarget, xStep, kLeft, wTarget, w, panelBytes, kRow);
         int warp = thread >> 5, lane = thread & 31;
         int laneRow = ((warp / sums.WarpsAcross) * 4) + (lane >> 3), laneColumn = ((warp % sums.WarpsAcross) * 8) + (lane & 7);
         uint xRead = smem + ((uint)laneRow * 16), wRead = smem + (uint)((side + 4 + (laneColumn * 4)) * sizeof(float));
@@ -78,13 +129,13 @@ internal static class Linear
         {
             copy.WaitAll();
             Threads.Barrier();
-            x += ExactTile * sizeof(float);
+            rows.Advance();
             w += PanelTileBytes;
             kLeft -= ExactTile;
             uint next = stageBytes - stage;
             if (tile < tiles)
             {
-                LoadExact(copy, side, low, high, xTarget + next, xStep, x, kLeft, wTarget + next, w, panelBytes, kRow);
+                LoadExact(copy, side, rows, xTarget + next, xStep, kLeft, wTarget + next, w, panelBytes, kRow);
             }
 
             sums.Multiply(xRead + stage, wRead + stage);
@@ -106,8 +157,10 @@ internal static class Linear
     /// fp16 or tf32 on tensor cores, three stages of 64 bytes along K. 16-byte chunk c of row r lies at r·64 + ((c ^ (r/2 mod 4)) · 16): neither the copies nor
     /// ldmatrix meet bank conflicts.
     /// </summary>
-    public static void Fast<TTile, TUnit, TCopy>(LinearArguments a)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static void FastProduct<TTile, TRows, TUnit, TCopy>(LinearArguments a, TRows rows)
         where TTile : struct, IFastTile
+        where TRows : struct, IFastRows
         where TUnit : struct, IMatrixUnit
         where TCopy : struct, ICopy
     {
@@ -122,17 +175,16 @@ internal static class Linear
 
         // A thread copies one chunk of every 32nd row of both operands.
         int chunk = thread & 3, row = thread >> 2;
-        RowPointers4 x = default;
-        x.Start(a.X + (firstTile * FastTileBytes) + (chunk * 16), (Grid.IdxY * side) + row, 32, a.M, a.XStride * unit.ElementBytes);
+        rows.Start(a, unit, (Grid.IdxY * side) + row, (firstTile * FastTileBytes) + (chunk * 16));
         int bytesLeft = kBytes - (firstTile * FastTileBytes) - (chunk * 16);
         uint target = smem + (uint)((row * FastTileBytes) + ((chunk ^ ((row >> 1) & 3)) << 4));
         long panelBytes = (long)allTiles * PanelTileBytes;
         long w = a.Weight + ((Grid.IdxX * side) / PanelColumns * panelBytes) + ((long)firstTile * PanelTileBytes) + (thread * 16);
 
-        LoadFast(copy, side, target, x, bytesLeft, w, panelBytes);
-        x.Advance(FastTileBytes);
-        LoadFast(copy, side, target + stageBytes, x, bytesLeft - FastTileBytes, w + PanelTileBytes, panelBytes);
-        x.Advance(FastTileBytes);
+        LoadFast(copy, unit, side, rows, target, bytesLeft, w, panelBytes);
+        rows.Advance();
+        LoadFast(copy, unit, side, rows, target + stageBytes, bytesLeft - FastTileBytes, w + PanelTileBytes, panelBytes);
+        rows.Advance();
         w += 2 * PanelTileBytes;
         bytesLeft -= 2 * FastTileBytes;
 
@@ -148,8 +200,8 @@ internal static class Linear
             Threads.Barrier();
 
             // Beyond the split this fetches what nobody reads, beyond K zeros: cheaper than a branch.
-            LoadFast(copy, side, target + write, x, bytesLeft, w, panelBytes);
-            x.Advance(FastTileBytes);
+            LoadFast(copy, unit, side, rows, target + write, bytesLeft, w, panelBytes);
+            rows.Advance();
             w += PanelTileBytes;
             bytesLeft -= FastTileBytes;
             sums.Multiply(unit, xRead + read, wRead + read);
@@ -181,13 +233,13 @@ internal static class Linear
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void LoadExact<TCopy>(
-        TCopy copy, int side, RowOffsets4 low, RowOffsets4 high, uint xTarget, uint xStep, long x, int kLeft, uint wTarget, long w, long panelBytes, uint kRow)
+    private static void LoadExact<TRows, TCopy>(
+        TCopy copy, int side, TRows rows, uint xTarget, uint xStep, int kLeft, uint wTarget, long w, long panelBytes, uint kRow)
+        where TRows : struct, IExactRows
         where TCopy : struct, ICopy
     {
         uint bytes = kLeft > 0 ? 4u : 0u;
-        low.Copy4(copy, xTarget, xStep, x, bytes);
-        high.Copy4(copy, xTarget + (4 * xStep), xStep, x, bytes);
+        rows.Copy(copy, xTarget, xStep, bytes);
         if (side == 128)
         {
             copy.Copy16(wTarget, w, 16);
@@ -203,7 +255,10 @@ internal static class Linear
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void LoadFast<TCopy>(TCopy copy, int side, uint target, RowPointers4 x, int bytesLeft, long w, long panelBytes)
+    private static void LoadFast<TRows, TUnit, TCopy>(
+        TCopy copy, TUnit unit, int side, TRows rows, uint target, int bytesLeft, long w, long panelBytes)
+        where TRows : struct, IFastRows
+        where TUnit : struct, IMatrixUnit
         where TCopy : struct, ICopy
     {
         const uint HalfTile = PanelTileBytes / 2;
@@ -212,20 +267,20 @@ internal static class Linear
         copy.Copy16(wTarget + HalfTile, w + HalfTile, bytes);
         if (side == 128)
         {
-            x.Copy16(copy, target, HalfTile, bytes);
+            rows.CopyFour(copy, unit, target, HalfTile, bytes);
             copy.Copy16(wTarget + (2 * HalfTile), w + panelBytes, bytes);
             copy.Copy16(wTarget + (3 * HalfTile), w + panelBytes + HalfTile, bytes);
         }
         else
         {
-            x.CopyTwo16(copy, target, HalfTile, bytes);
+            rows.CopyTwo(copy, unit, target, HalfTile, bytes);
         }
 
         copy.Commit();
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void StoreExact<TTile>(LinearArguments a, TTile sums, int half, long y, uint own, int firstRow, int firstColumn)
+    internal static void StoreExact<TTile>(LinearArguments a, TTile sums, int half, long y, uint own, int firstRow, int firstColumn)
         where TTile : struct, IExactTile
     {
         for (int i = 0; i < sums.HalfCount; i++)
@@ -236,7 +291,7 @@ internal static class Linear
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void StoreFast(LinearArguments a, int warpSide, long y, uint own, uint rowBytes, int firstRow, int firstColumn)
+    internal static void StoreFast(LinearArguments a, int warpSide, long y, uint own, uint rowBytes, int firstRow, int firstColumn)
     {
         int lane = Threads.Lane, lanesPerRow = warpSide / 4, rowsAtOnce = 32 / lanesPerRow;
         int row = lane / lanesPerRow, column = (lane % lanesPerRow) * 4;

@@ -10,6 +10,9 @@ internal sealed partial class PtxLine
     private static readonly string[] WithoutResult =
         ["st.", "red.", "cp.async", "bar.", "barrier.", "bra", "ret", "exit", "trap", "membar", "fence", "prefetch", "discard", "brkpt", "nanosleep"];
 
+    private IReadOnlyList<string>? _results;
+    private IReadOnlyList<string>? _reads;
+
     public PtxLine(string text)
     {
         Text = Spaces().Replace(text, " ").Replace("[ ", "[", StringComparison.Ordinal).Replace("{ %", "{%", StringComparison.Ordinal).Trim();
@@ -47,16 +50,15 @@ internal sealed partial class PtxLine
     public bool IsJump => Opcode.StartsWith("bra", StringComparison.Ordinal) || Opcode is "ret" or "exit" or "trap";
 
     /// <summary>The registers that it writes.</summary>
-    public IEnumerable<string> Results => IsOpaque ? Registers(Text) : HasResult ? Registers(Operands[..ResultEnd]) : [];
+    public IReadOnlyList<string> Results => _results ??= [.. IsOpaque ? Registers(Text) : HasResult ? Registers(Operands[..ResultEnd]) : []];
 
     /// <summary>The registers that it reads. Those of inline assembly count as read and written; a guarded result keeps its old value where the guard is false.</summary>
-    public IEnumerable<string> Reads
+    public IReadOnlyList<string> Reads => _reads ??= [.. FindReads()];
+
+    private IEnumerable<string> FindReads()
     {
-        get
-        {
-            IEnumerable<string> reads = IsLabel || IsDeclaration ? [] : IsOpaque ? Registers(Text) : Registers(HasResult ? Operands[ResultEnd..] : Operands);
-            return Predicate is null ? reads : reads.Append(Predicate).Concat(Results);
-        }
+        IEnumerable<string> reads = IsLabel || IsDeclaration ? [] : IsOpaque ? Registers(Text) : Registers(HasResult ? Operands[ResultEnd..] : Operands);
+        return Predicate is null ? reads : reads.Append(Predicate).Concat(Results);
     }
 
     private bool HasResult => Opcode.Length > 0 && !WithoutResult.Any(p => Opcode.StartsWith(p, StringComparison.Ordinal));
@@ -84,9 +86,8 @@ internal sealed partial class PtxLine
             return this;
         }
 
-        HashSet<string> results = [.. Results];
         int start = Text.Length - Operands.Length + (HasResult ? ResultEnd : 0);
-        return new PtxLine(Text[..start] + Register().Replace(Text[start..], m => results.Contains(m.Value) ? m.Value : replacement(m.Value)));
+        return new PtxLine(Text[..start] + Register().Replace(Text[start..], m => Results.Contains(m.Value) ? m.Value : replacement(m.Value)));
     }
 
     /// <inheritdoc/>
@@ -140,7 +141,7 @@ internal sealed partial class PtxText
     /// <summary>Whether the kernel uses dynamic shared memory.</summary>
     public bool UsesSharedMemory => Body.Any(l => l.Text.Contains("smem", StringComparison.Ordinal));
 
-    /// <summary>Reads what ILGPU wrote: one entry with one parameter, one statement a line.</summary>
+    /// <summary>Reads what ILGPU, or <see cref="Write"/>, wrote: one entry with one parameter, one statement a line.</summary>
     /// <exception cref="KernelException">It is something else.</exception>
     public static PtxText Parse(string kernel, string text)
     {
@@ -195,7 +196,7 @@ internal sealed partial class PtxText
     }
 
     [GeneratedRegex(
-        @"\.version\s+(?<version>[\d.]+)\s+\.target\s+(?<target>\w+)\s+\.address_size\s+64\s+"
+        @"\.version\s+(?<version>[\d.]+)\s+\.target\s+(?<target>\w+)\s+\.address_size\s+64\s+(?:\.extern [^;]*;\s+)?"
         + @"\.visible\s+\.entry\s+(?<entry>\w+)\(\s*\.param\s+\.align\s+8\s+\.b8\s+(?<parameter>\w+)\[(?<bytes>\d+)\]\s*\)(?<bounds>[^{]*)\{")]
     private static partial Regex Header();
 }

@@ -129,6 +129,9 @@ internal static class Shared
     public static void Store2(uint address, float x, float y) => CudaAsm.Emit("st.shared.v2.f32 [%0], {%1,%2};", address, x, y);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store2(uint address, uint x, uint y) => CudaAsm.Emit("st.shared.v2.u32 [%0], {%1,%2};", address, x, y);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store4(uint address, F4 value) =>
         CudaAsm.Emit("st.shared.v4.f32 [%0], {%1,%2,%3,%4};", address, value.X, value.Y, value.Z, value.W);
 

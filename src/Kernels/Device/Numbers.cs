@@ -57,14 +57,6 @@ internal static class Numbers
         return c;
     }
 
-    /// <summary>The larger one; a NaN is dropped if the other is a number.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float Max(float a, float b)
-    {
-        CudaAsm.Emit("max.f32 %0, %1, %2;", out float c, a, b);
-        return c;
-    }
-
     /// <summary>The upper 32 bits of a·b.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static uint MultiplyHigh(uint a, uint b)
@@ -129,6 +121,14 @@ internal static class Numbers
             out float y,
             x);
         return y;
+    }
+
+    /// <summary>A float's bits.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static uint Bits(float x)
+    {
+        CudaAsm.Emit("mov.b32 %0, %1;", out uint bits, x);
+        return bits;
     }
 
     /// <summary>Two floats as halves in one register, <paramref name="low"/> in the lower bits, rounded to nearest even.</summary>

@@ -3,6 +3,8 @@ using KernelAD.Kernels.Device;
 
 namespace KernelAD.Kernels.Tiles;
 
+#pragma warning disable IDE0044 // The halves of pairs change by calls, which the analyzer does not see through type parameters.
+
 /// <summary>
 /// 16 queries × 32 keys of a warp: logits, then softmax weights. A lane has queries lane/8 + {0, 4, 8, 12} and keys lane%8 + {0, 8, 16, 24}; values of its four
 /// queries travel as one F4.
@@ -12,7 +14,7 @@ internal struct ExactScores
     /// <summary>Keys.</summary>
     public const int Keys = 32;
 
-    /// <summary>Distance of rows of <see cref="Store"/>: four rows of eight neighbouring floats lie in different banks.</summary>
+    /// <summary>Distance of rows of <see cref="Store(uint)"/>: four rows of eight neighbouring floats lie in different banks.</summary>
     public const uint Pitch = (Keys + 8) * sizeof(float);
 
     private F4 _q0;

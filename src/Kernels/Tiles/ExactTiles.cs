@@ -236,6 +236,99 @@ internal struct Exact64 : IExactTile
     }
 }
 
+/// <summary>32×128, 128 threads, 8×4 sums each, the left operand in rows of 32 + 4 and W in rows of 128 floats: for a left operand that stays in shared memory.</summary>
+internal struct Exact32x128 : IExactTile
+{
+    private const uint XRow = (32 + 4) * sizeof(float);
+    private const uint WRow = 128 * sizeof(float);
+    private F4 _r0;
+    private F4 _r1;
+    private F4 _r2;
+    private F4 _r3;
+    private F4 _r4;
+    private F4 _r5;
+    private F4 _r6;
+    private F4 _r7;
+
+    /// <inheritdoc/>
+    public readonly int Side => 128;
+
+    /// <inheritdoc/>
+    public readonly int Threads => 128;
+
+    /// <inheritdoc/>
+    public readonly int WarpsAcross => 4;
+
+    /// <inheritdoc/>
+    public readonly int HalfCount => 4;
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Multiply(uint x, uint w)
+    {
+        Step(x, w);
+        Step(x + XRow, w + WRow);
+        Step(x + (2 * XRow), w + (2 * WRow));
+        Step(x + (3 * XRow), w + (3 * WRow));
+        Step(x + (4 * XRow), w + (4 * WRow));
+        Step(x + (5 * XRow), w + (5 * WRow));
+        Step(x + (6 * XRow), w + (6 * WRow));
+        Step(x + (7 * XRow), w + (7 * WRow));
+        Step(x + (8 * XRow), w + (8 * WRow));
+        Step(x + (9 * XRow), w + (9 * WRow));
+        Step(x + (10 * XRow), w + (10 * WRow));
+        Step(x + (11 * XRow), w + (11 * WRow));
+        Step(x + (12 * XRow), w + (12 * WRow));
+        Step(x + (13 * XRow), w + (13 * WRow));
+        Step(x + (14 * XRow), w + (14 * WRow));
+        Step(x + (15 * XRow), w + (15 * WRow));
+    }
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly void Stage(uint target, int half)
+    {
+        if (half == 0)
+        {
+            Stage(target, _r0, _r1, _r2, _r3);
+        }
+        else
+        {
+            Stage(target, _r4, _r5, _r6, _r7);
+        }
+    }
+
+    /// <inheritdoc/>
+    public readonly int StagedRow(int half, int index) => (half * 16) + index;
+
+    /// <inheritdoc/>
+    public readonly int StagedColumn(int half, int index) => 0;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Stage(uint target, F4 a, F4 b, F4 c, F4 d)
+    {
+        const uint Step = 128 * 16;
+        Shared.Store4(target, a);
+        Shared.Store4(target + Step, b);
+        Shared.Store4(target + (2 * Step), c);
+        Shared.Store4(target + (3 * Step), d);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void Step(uint x, uint w)
+    {
+        F4 low = Shared.Float4(x), high = Shared.Float4(x + (16 * sizeof(float))), columns = Shared.Float4(w);
+        ExactSums.Add(ref _r0, low.X, columns);
+        ExactSums.Add(ref _r1, low.Y, columns);
+        ExactSums.Add(ref _r2, low.Z, columns);
+        ExactSums.Add(ref _r3, low.W, columns);
+        ExactSums.Add(ref _r4, high.X, columns);
+        ExactSums.Add(ref _r5, high.Y, columns);
+        ExactSums.Add(ref _r6, high.Z, columns);
+        ExactSums.Add(ref _r7, high.W, columns);
+    }
+}
+
 /// <summary>Sums in FFMA.</summary>
 internal static class ExactSums
 {

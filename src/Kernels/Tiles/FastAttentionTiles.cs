@@ -3,6 +3,8 @@ using KernelAD.Kernels.Device;
 
 namespace KernelAD.Kernels.Tiles;
 
+#pragma warning disable IDE0044 // The halves of pairs change by calls, which the analyzer does not see through type parameters.
+
 /// <summary>
 /// 16 queries of a warp as left operand of q·kᵀ, in registers. Tiles of attention are pairs of smaller ones down to a leaf of one ldmatrix, so that the kernel is
 /// written once for all widths and everything in it is a register.

@@ -67,28 +67,6 @@ internal struct Fast128 : IFastTile
             _s3.Stage(target);
         }
     }
-
-    private struct Slab64
-    {
-        private Slab32 _left;
-        private Slab32 _right;
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public void Multiply<TUnit>(TUnit unit, U4 x, U4 w0, U4 w1, U4 w2, U4 w3)
-            where TUnit : struct, IMatrixUnit
-        {
-            _left.Multiply(unit, x, w0, w1);
-            _right.Multiply(unit, x, w2, w3);
-        }
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public readonly void Stage(uint target)
-        {
-            const uint Row = FastStaging.RowBytes64;
-            _left.Stage(target, Row);
-            _right.Stage(target + (32 * sizeof(float)), Row);
-        }
-    }
 }
 
 /// <summary>32×32 a warp, 64×64 a block: for matrices of few rows.</summary>
@@ -123,6 +101,61 @@ internal struct Fast64 : IFastTile
         {
             _s1.Stage(target, FastStaging.RowBytes32);
         }
+    }
+}
+
+/// <summary>32×64 a warp: 16 products for 6 ldmatrix, for a left operand that stays in shared memory.</summary>
+internal struct Fast32x64
+{
+    private const uint Sixteen = 16 * 64;
+    private Slab64 _s0;
+    private Slab64 _s1;
+
+    /// <summary>Adds 32 bytes along K of both operands; see <see cref="IFastTile.Multiply"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Multiply<TUnit>(TUnit unit, uint x, uint w)
+        where TUnit : struct, IMatrixUnit
+    {
+        U4 w0 = LoadMatrix.Four(w), w1 = LoadMatrix.Four(w + Sixteen), w2 = LoadMatrix.Four(w + (2 * Sixteen)), w3 = LoadMatrix.Four(w + (3 * Sixteen));
+        _s0.Multiply(unit, LoadMatrix.Four(x), w0, w1, w2, w3);
+        _s1.Multiply(unit, LoadMatrix.Four(x + Sixteen), w0, w1, w2, w3);
+    }
+
+    /// <summary>Puts 16 rows of the results, slab 0 or 1, into the warp's own shared memory; see <see cref="IFastTile.Stage"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly void Stage(uint target, int slab)
+    {
+        if (slab == 0)
+        {
+            _s0.Stage(target);
+        }
+        else
+        {
+            _s1.Stage(target);
+        }
+    }
+}
+
+/// <summary>16 rows by 64 columns of results: eight accumulators.</summary>
+internal struct Slab64
+{
+    private Slab32 _left;
+    private Slab32 _right;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Multiply<TUnit>(TUnit unit, U4 x, U4 w0, U4 w1, U4 w2, U4 w3)
+        where TUnit : struct, IMatrixUnit
+    {
+        _left.Multiply(unit, x, w0, w1);
+        _right.Multiply(unit, x, w2, w3);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly void Stage(uint target)
+    {
+        const uint Row = FastStaging.RowBytes64;
+        _left.Stage(target, Row);
+        _right.Stage(target + (32 * sizeof(float)), Row);
     }
 }
 

@@ -3,25 +3,39 @@ using KernelAD.Kernels.Device;
 
 namespace KernelAD.Kernels.Tiles;
 
-/// <summary>
-/// Where the four rows of x lie that a thread copies, as byte offsets from x. Rows beyond the matrix become its last one: their sums are not stored, so
-/// no bound is checked in the loop and nothing outside is read. Offsets take half the registers of pointers, hence x must be below 4 GB.
-/// </summary>
+/// <summary>Where four rows of an operand lie, as byte offsets from its beginning.</summary>
 internal struct RowOffsets4
 {
-    private uint _r0;
-    private uint _r1;
-    private uint _r2;
-    private uint _r3;
+    /// <summary>First row.</summary>
+    public uint R0;
+
+    /// <summary>Second row.</summary>
+    public uint R1;
+
+    /// <summary>Third row.</summary>
+    public uint R2;
+
+    /// <summary>Fourth row.</summary>
+    public uint R3;
 
     /// <summary>Rows first, first + step, ….</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal void Start(int first, int step, int rows, int rowBytes)
     {
-        _r0 = (uint)(Numbers.Min(first, rows - 1) * rowBytes);
-        _r1 = (uint)(Numbers.Min(first + step, rows - 1) * rowBytes);
-        _r2 = (uint)(Numbers.Min(first + (2 * step), rows - 1) * rowBytes);
-        _r3 = (uint)(Numbers.Min(first + (3 * step), rows - 1) * rowBytes);
+        R0 = (uint)(Numbers.Min(first, rows - 1) * rowBytes);
+        R1 = (uint)(Numbers.Min(first + step, rows - 1) * rowBytes);
+        R2 = (uint)(Numbers.Min(first + (2 * step), rows - 1) * rowBytes);
+        R3 = (uint)(Numbers.Min(first + (3 * step), rows - 1) * rowBytes);
+    }
+
+    /// <summary>Patches first, first + step, …: their corners in the pictures.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal void StartPatches(PatchEmbeddingArguments p, int first, int step)
+    {
+        R0 = Corner(p, first);
+        R1 = Corner(p, first + step);
+        R2 = Corner(p, first + (2 * step));
+        R3 = Corner(p, first + (3 * step));
     }
 
     /// <summary>Copies 4 bytes of each row.</summary>
@@ -29,9 +43,18 @@ internal struct RowOffsets4
     public readonly void Copy4<TCopy>(TCopy copy, uint target, uint targetStep, long source, uint bytes)
         where TCopy : struct, ICopy
     {
-        copy.Copy4(target, source + _r0, bytes);
-        copy.Copy4(target + targetStep, source + _r1, bytes);
-        copy.Copy4(target + (2 * targetStep), source + _r2, bytes);
-        copy.Copy4(target + (3 * targetStep), source + _r3, bytes);
+        copy.Copy4(target, source + R0, bytes);
+        copy.Copy4(target + targetStep, source + R1, bytes);
+        copy.Copy4(target + (2 * targetStep), source + R2, bytes);
+        copy.Copy4(target + (3 * targetStep), source + R3, bytes);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static uint Corner(PatchEmbeddingArguments p, int patch)
+    {
+        patch = Numbers.Min(patch, p.Linear.M - 1);
+        int picture = patch / p.PatchesPerPicture, place = patch - (picture * p.PatchesPerPicture);
+        int row = place / p.PatchColumns, column = place - (row * p.PatchColumns);
+        return (uint)((picture * p.PictureBytes) + (row * p.PatchRowBytes) + (column * p.PatchColumnBytes));
     }
 }

@@ -1,0 +1,128 @@
+using System.Buffers.Binary;
+using System.Reflection;
+using System.Reflection.Emit;
+using System.Security.Cryptography;
+using System.Text;
+using KernelAD.Kernels;
+
+namespace KernelAD.KernelCompiler;
+
+/// <summary>
+/// Identifies what a kernel is made from, so that an unchanged one is not compiled again: the IL of every type of the kernels' assembly that its method reaches, with
+/// members by name (metadata tokens shift when anything is added), its definition, and the compiler itself.
+/// </summary>
+internal static class SourceFingerprint
+{
+    private const BindingFlags Declared = BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Static | BindingFlags.Instance | BindingFlags.DeclaredOnly;
+
+    private static readonly Dictionary<short, OpCode> OpCodesByValue = typeof(OpCodes).GetFields(BindingFlags.Public | BindingFlags.Static)
+        .Select(f => (OpCode)f.GetValue(null)!).ToDictionary(o => o.Value);
+
+    /// <summary>The fingerprint, in hexadecimal.</summary>
+    public static string Of(KernelDefinition kernel, KernelTarget target)
+    {
+        MethodInfo method = kernel.Methods[target];
+        StringBuilder source = new();
+        source.Append($"{kernel.Name} {kernel.Threads} {kernel.MinBlocks} {kernel.SharedBytes} {target} {method}\n");
+        source.Append($"{typeof(SourceFingerprint).Module.ModuleVersionId} {typeof(ILGPU.Context).Assembly.FullName}\n");
+        SortedDictionary<string, string> types = new(StringComparer.Ordinal);
+        Collect(method.DeclaringType!, method.Module.Assembly, types);
+        foreach (Type argument in method.GetGenericArguments())
+        {
+            Collect(argument, method.Module.Assembly, types);
+        }
+
+        foreach ((string name, string text) in types)
+        {
+            source.Append(name).Append('\n').Append(text);
+        }
+
+        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(source.ToString())));
+    }
+
+    private static void Collect(Type type, Assembly kernels, SortedDictionary<string, string> types)
+    {
+        if (type.HasElementType)
+        {
+            Collect(type.GetElementType()!, kernels, types);
+            return;
+        }
+
+        Type definition = type.IsGenericType ? type.GetGenericTypeDefinition() : type;
+        if (definition.Assembly != kernels || definition.IsGenericParameter || types.ContainsKey(definition.FullName!))
+        {
+            return;
+        }
+
+        types.Add(definition.FullName!, "");
+        StringBuilder text = new();
+        HashSet<Type> reached = [];
+        foreach (FieldInfo field in definition.GetFields(Declared))
+        {
+            text.Append($"{field.FieldType} {field.Name} {(field.IsLiteral ? field.GetRawConstantValue() : null)}\n");
+            reached.Add(field.FieldType);
+        }
+
+        foreach (MethodBase method in definition.GetMethods(Declared).Cast<MethodBase>().Concat(definition.GetConstructors(Declared)))
+        {
+            text.Append($"{method} {method.MethodImplementationFlags}\n");
+            Append(method, text, reached);
+        }
+
+        types[definition.FullName!] = text.ToString();
+        foreach (Type next in reached)
+        {
+            Collect(next, kernels, types);
+        }
+    }
+
+    private static void Append(MethodBase method, StringBuilder text, HashSet<Type> reached)
+    {
+        if (method.GetMethodBody() is not MethodBody body)
+        {
+            return;
+        }
+
+        reached.UnionWith(body.LocalVariables.Select(v => v.LocalType));
+        reached.UnionWith(method.GetParameters().Select(p => p.ParameterType));
+        Type[]? typeArguments = method.DeclaringType!.IsGenericType ? method.DeclaringType.GetGenericArguments() : null;
+        Type[]? methodArguments = method.IsGenericMethod ? method.GetGenericArguments() : null;
+        ReadOnlySpan<byte> il = body.GetILAsByteArray();
+        for (int at = 0; at < il.Length;)
+        {
+            short value = il[at] == 0xFE ? (short)(0xFE00 | il[at + 1]) : il[at];
+            OpCode code = OpCodesByValue[value];
+            at += code.Size;
+            ReadOnlySpan<byte> operand = il.Slice(at, OperandSize(code, il[at..]));
+            at += operand.Length;
+            text.Append(code.Name).Append(' ');
+            switch (code.OperandType)
+            {
+                case OperandType.InlineField or OperandType.InlineMethod or OperandType.InlineTok or OperandType.InlineType:
+                    MemberInfo member = method.Module.ResolveMember(BinaryPrimitives.ReadInt32LittleEndian(operand), typeArguments, methodArguments)!;
+                    text.Append(member.DeclaringType).Append("::").Append(member);
+                    reached.Add(member as Type ?? member.DeclaringType!);
+                    reached.UnionWith(member is MethodBase { IsGenericMethod: true } generic ? generic.GetGenericArguments() : []);
+                    break;
+                case OperandType.InlineString:
+                    text.Append(method.Module.ResolveString(BinaryPrimitives.ReadInt32LittleEndian(operand)));
+                    break;
+                default:
+                    text.Append(Convert.ToHexString(operand));
+                    break;
+            }
+
+            text.Append('\n');
+        }
+    }
+
+    private static int OperandSize(OpCode code, ReadOnlySpan<byte> rest) => code.OperandType switch
+    {
+        OperandType.InlineNone => 0,
+        OperandType.ShortInlineBrTarget or OperandType.ShortInlineI or OperandType.ShortInlineVar => 1,
+        OperandType.InlineVar => 2,
+        OperandType.InlineI8 or OperandType.InlineR => 8,
+        OperandType.InlineSwitch => 4 + (4 * BinaryPrimitives.ReadInt32LittleEndian(rest)),
+        _ => 4,
+    };
+}

@@ -1,0 +1,143 @@
+using System.Runtime.CompilerServices;
+using KernelAD.Kernels.Device;
+
+namespace KernelAD.Kernels.Tiles;
+
+/// <summary>
+/// Where a tensor-core product gets its left operand from: 16 bytes of two or four rows, 32 apart, a thread. Rows beyond the matrix become its last one: their sums are not
+/// stored, so no bound is checked in the loop and nothing outside is read.
+/// </summary>
+internal interface IFastRows
+{
+    /// <summary>Begins with rows first, first + 32, … at a byte of the row.</summary>
+    void Start<TUnit>(LinearArguments a, TUnit unit, int first, int rowByte)
+        where TUnit : struct, IMatrixUnit;
+
+    /// <summary>Copies 16 bytes of two rows, or zeros if <paramref name="bytes"/> is 0.</summary>
+    void CopyTwo<TUnit, TCopy>(TCopy copy, TUnit unit, uint target, uint targetStep, uint bytes)
+        where TUnit : struct, IMatrixUnit
+        where TCopy : struct, ICopy;
+
+    /// <summary>Copies 16 bytes of four rows, or zeros if <paramref name="bytes"/> is 0.</summary>
+    void CopyFour<TUnit, TCopy>(TCopy copy, TUnit unit, uint target, uint targetStep, uint bytes)
+        where TUnit : struct, IMatrixUnit
+        where TCopy : struct, ICopy;
+
+    /// <summary>Goes on to the next tile along K.</summary>
+    void Advance();
+}
+
+/// <summary>Rows of a matrix in the operand's type.</summary>
+internal struct MatrixRows4 : IFastRows
+{
+    private long _r0;
+    private long _r1;
+    private long _r2;
+    private long _r3;
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Start<TUnit>(LinearArguments a, TUnit unit, int first, int rowByte)
+        where TUnit : struct, IMatrixUnit
+    {
+        long origin = a.X + rowByte, rowBytes = (long)a.XStride * unit.ElementBytes;
+        int last = a.M - 1;
+        _r0 = origin + (Numbers.Min(first, last) * rowBytes);
+        _r1 = origin + (Numbers.Min(first + 32, last) * rowBytes);
+        _r2 = origin + (Numbers.Min(first + 64, last) * rowBytes);
+        _r3 = origin + (Numbers.Min(first + 96, last) * rowBytes);
+    }
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly void CopyTwo<TUnit, TCopy>(TCopy copy, TUnit unit, uint target, uint targetStep, uint bytes)
+        where TUnit : struct, IMatrixUnit
+        where TCopy : struct, ICopy
+    {
+        copy.Copy16(target, _r0, bytes);
+        copy.Copy16(target + targetStep, _r1, bytes);
+    }
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly void CopyFour<TUnit, TCopy>(TCopy copy, TUnit unit, uint target, uint targetStep, uint bytes)
+        where TUnit : struct, IMatrixUnit
+        where TCopy : struct, ICopy
+    {
+        CopyTwo(copy, unit, target, targetStep, bytes);
+        copy.Copy16(target + (2 * targetStep), _r2, bytes);
+        copy.Copy16(target + (3 * targetStep), _r3, bytes);
+    }
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Advance()
+    {
+        _r0 += Linear.FastTileBytes;
+        _r1 += Linear.FastTileBytes;
+        _r2 += Linear.FastTileBytes;
+        _r3 += Linear.FastTileBytes;
+    }
+}
+
+/// <summary>
+/// Patches of a float picture, gathered and rounded to the operand's type on their way into shared memory; see <see cref="PatchRows8"/>. The copies are not asynchronous:
+/// a patch embedding is about half a percent of a model.
+/// </summary>
+internal struct PatchRows4 : IFastRows
+{
+    /// <summary>The patches.</summary>
+    public PatchEmbeddingArguments Patches;
+
+    private long _distances;
+    private int _tileDistances;
+    private RowOffsets4 _corners;
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Start<TUnit>(LinearArguments a, TUnit unit, int first, int rowByte)
+        where TUnit : struct, IMatrixUnit
+    {
+        _distances = Patches.Distances + (rowByte / unit.ElementBytes * sizeof(int));
+        _tileDistances = Linear.FastTileBytes / unit.ElementBytes * sizeof(int);
+        _corners.StartPatches(Patches, first, 32);
+    }
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly void CopyTwo<TUnit, TCopy>(TCopy copy, TUnit unit, uint target, uint targetStep, uint bytes)
+        where TUnit : struct, IMatrixUnit
+        where TCopy : struct, ICopy
+    {
+        Copy(unit, target, _corners.R0, bytes);
+        Copy(unit, target + targetStep, _corners.R1, bytes);
+    }
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly void CopyFour<TUnit, TCopy>(TCopy copy, TUnit unit, uint target, uint targetStep, uint bytes)
+        where TUnit : struct, IMatrixUnit
+        where TCopy : struct, ICopy
+    {
+        CopyTwo(copy, unit, target, targetStep, bytes);
+        Copy(unit, target + (2 * targetStep), _corners.R2, bytes);
+        Copy(unit, target + (3 * targetStep), _corners.R3, bytes);
+    }
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Advance() => _distances += _tileDistances;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private readonly void Copy<TUnit>(TUnit unit, uint target, uint corner, uint bytes)
+        where TUnit : struct, IMatrixUnit
+    {
+        U4 values = default;
+        if (bytes != 0)
+        {
+            values = unit.Gather(Patches.Linear.X + corner, _distances);
+        }
+
+        Shared.Store4(target, values);
+    }
+}
