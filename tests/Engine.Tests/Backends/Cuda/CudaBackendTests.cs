@@ -1,11 +1,4 @@
-using KernelAD.Backends;
-using KernelAD.Backends.Cuda;
-using KernelAD.Graph;
 using KernelAD.Interop;
-using KernelAD.Models;
-using KernelAD.Planner;
-using KernelAD.Tensors;
-using KernelAD.Weights;
 
 namespace KernelAD.Engine.Tests.Backends.Cuda;
 
