@@ -1,0 +1,92 @@
+using System.Runtime.CompilerServices;
+using KernelAD.Kernels.Device;
+
+namespace KernelAD.Kernels.Tiles;
+
+/// <summary>A cell of the grid of tokens.</summary>
+internal struct Cell
+{
+    /// <summary>Its row.</summary>
+    public int Row;
+
+    /// <summary>Its column.</summary>
+    public int Column;
+}
+
+/// <summary>Consecutive keys.</summary>
+internal struct KeyRange
+{
+    /// <summary>The first one.</summary>
+    public int First;
+
+    /// <summary>The one behind the last.</summary>
+    public int End;
+
+    /// <summary>Whether any of <paramref name="count"/> keys from <paramref name="key"/> on is among them.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly bool Touches(int key, int count) => (key < End) & (key + count > First);
+}
+
+/// <summary>The mask of attention, computed from the coordinates of tokens instead of being read.</summary>
+internal struct Neighbourhood
+{
+    private AttentionMask _mask;
+    private int _width;
+    private uint _reciprocal;
+    private int _rowRadius;
+    private int _columnRadius;
+
+    /// <summary>
+    /// Begins. Rows are found by token/width = ⌊token · ⌈2³¹/width⌉ / 2³¹⌋: exact while token · width &lt; 2³¹, which any grid of attention is.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Start(AttentionArguments a)
+    {
+        _mask = a.Mask;
+        _width = a.GridWidth;
+        _rowRadius = a.RowRadius;
+        _columnRadius = a.ColumnRadius;
+        _reciprocal = 0;
+        if (a.Mask != AttentionMask.None)
+        {
+            _reciprocal = (0x80000000u + (uint)a.GridWidth - 1) / (uint)a.GridWidth;
+        }
+    }
+
+    /// <summary>Keys that may be neighbours of any of the queries: whole rows of the grid. Empty without a mask.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly KeyRange Around(int firstQuery, int lastQuery)
+    {
+        KeyRange range = default;
+        if (_mask != AttentionMask.None)
+        {
+            range.First = Numbers.Max(Row(firstQuery) - _rowRadius, 0) * _width;
+            range.End = (Row(lastQuery) + _rowRadius + 1) * _width;
+        }
+
+        return range;
+    }
+
+    /// <summary>The cell of a token.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly Cell Of(int token)
+    {
+        Cell cell = default;
+        cell.Row = Row(token);
+        cell.Column = token - (cell.Row * _width);
+        return cell;
+    }
+
+    /// <summary>The logit, or −∞ if the query does not see the key.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly float Apply(float logit, Cell key, Cell query)
+    {
+        // One unsigned comparison instead of two signed ones.
+        bool inside = ((uint)(key.Row - query.Row + _rowRadius) <= (uint)(2 * _rowRadius))
+            & ((uint)(key.Column - query.Column + _columnRadius) <= (uint)(2 * _columnRadius));
+        return inside == (_mask == AttentionMask.Neighbours) ? logit : float.NegativeInfinity;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private readonly int Row(int token) => (int)Numbers.MultiplyHigh(2 * (uint)token, _reciprocal);
+}
