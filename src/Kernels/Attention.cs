@@ -28,7 +28,7 @@ using Values128 = FastOutputPair<FastOutputPair<FastOutputPair<FastOutput16>>>;
 /// widths above 64) or 64. Of the products 272·320/257² = 1.32 are useful once for a ViT's 257 tokens, 64²/49² = 1.7 for InTra's windows of 49: there attention is 1 %
 /// of the work and the grid, 8 heads × 256 windows, fills every device.</para>
 /// <para>Two families. <see cref="Exact{TOutput, TCopy}"/> multiplies with FFMA: errors of a float softmax, a few 1e-6.
-/// <see cref="Fast{TQueries, TScores, TOutput, TUnit, TValues, TCopy}"/> multiplies on tensor cores, with the weights rounded to the operands' type and sums in fp32.</para>
+/// <see cref="Fast{TQueries, TScores, TOutput, TUnit, TValues, TCopy, TCase}"/> multiplies on tensor cores, with the weights rounded to the operands' type and sums in fp32.</para>
 /// <para>Masks are computed from the coordinates of tokens, only where a warp's queries have neighbours among the keys; tiles of keys that no query of the block
 /// sees are skipped. Models: all; widths 64 (ViTAD), 32 and 64 (InTra), 32 with a mask (UniAD).</para>
 /// FLOPs 2·B·H·Lq·Lk·(dq + dv). Bytes: k and v once per tile of queries, q and o once.
@@ -45,49 +45,57 @@ internal static class Attention
     {
         yield return Fp32<ExactOutput32>("32", 4, 128);
         yield return Fp32<Exact64>("64", 3, 168);
-        yield return Fp32<Exact128>("128", 3, 248);
-        yield return Fp16<Bytes64, Keys64, Values32>("32", 4, 128, 0.1);
-        yield return Fp16<Bytes64, Keys64, Values64>("32_64", 3, 168, 0.1);
-        yield return Fp16<Bytes128, Keys64, Values64>("64", 3, 168, 0.1);
-        yield return Fp16<Bytes256, Keys32, Values128>("128", 2, 248, 0.1);
-        yield return Tf32<Bytes128, Keys64, Values32>("32", 3, 168, 0.1);
-        yield return Tf32<Bytes128, Keys64, Values64>("32_64", 3, 168, 0.1);
-        yield return Tf32<Bytes256, Keys64, Values64>("64", 2, 248, 0.1);
-        yield return Tf32<Bytes512, Keys32, Values128>("128", 2, 248, 0.1);
+        yield return Fp32<Exact128>("128", 3, 200);
+        yield return Fp16<Bytes64, Keys64, Values32, Plain>("32", 4, 128, 0.1);
+        yield return Fp16<Bytes64, Keys64, Values64, Plain>("32_64", 3, 168, 0.1);
+        yield return Fp16<Bytes128, Keys64, Values64, Plain>("64", 3, 168, 0.1);
+        yield return Fp16<Bytes256, Keys32, Values128, Plain>("128", 2, 216, 0.1);
+        yield return Fp16<Bytes64, Keys64, Values32, General>("32_any", 4, 128, 0.1);
+        yield return Fp16<Bytes128, Keys64, Values64, General>("64_any", 3, 168, 0.1);
+        yield return Fp16<Bytes256, Keys32, Values128, General>("128_any", 2, 216, 0.1);
+        yield return Tf32<Bytes128, Keys64, Values32, Plain>("32", 3, 168, 0.1);
+        yield return Tf32<Bytes128, Keys64, Values64, Plain>("32_64", 3, 168, 0.1);
+        yield return Tf32<Bytes256, Keys64, Values64, Plain>("64", 2, 216, 0.1);
+        yield return Tf32<Bytes512, Keys32, Values128, Plain>("128", 2, 248, 0.1);
+        yield return Tf32<Bytes128, Keys64, Values32, General>("32_any", 3, 168, 0.1);
+        yield return Tf32<Bytes256, Keys64, Values64, General>("64_any", 2, 216, 0.1);
+        yield return Tf32<Bytes512, Keys32, Values128, General>("128_any", 2, 248, 0.1);
     }
 
-    private static KernelDefinition Fp32<TOutput>(string widths, int minBlocks, int registers)
+    private static KernelDefinition Fp32<TOutput>(string name, int minBlocks, int registers)
         where TOutput : struct, IExactOutput
     {
         int width = default(TOutput).Width, threads = ExactThreads(width), queries = threads / 2;
         int sharedBytes = (int)(((queries + (2 * ExactScores.Keys)) * new HeadShape(width, sizeof(float), threads).Pitch) + (queries * ExactScores.Pitch));
         return KernelCatalog.Kernel(
-            $"attention_fp32_{widths}", threads, minBlocks, sharedBytes, registers, Exact<TOutput, AsyncCopy>, Exact<TOutput, DirectCopy>, new MainLoop("FFMA", 0.85));
+            $"attention_fp32_{name}", threads, minBlocks, sharedBytes, registers, Exact<TOutput, AsyncCopy>, Exact<TOutput, DirectCopy>, new MainLoop("FFMA", 0.85));
     }
 
-    private static KernelDefinition Fp16<TQueries, TScores, TOutput>(string widths, int minBlocks, int registers, double share)
+    private static KernelDefinition Fp16<TQueries, TScores, TOutput, TCase>(string name, int minBlocks, int registers, double share)
         where TQueries : struct, IFastQueries
         where TScores : struct, IFastScores
-        where TOutput : struct, IFastOutput => KernelCatalog.Kernel(
-            $"attention_fp16_{widths}",
+        where TOutput : struct, IFastOutput
+        where TCase : struct, IAttentionCase => KernelCatalog.Kernel(
+            $"attention_fp16_{name}",
             FastThreads,
             minBlocks,
             FastBytes<TQueries, TScores, TOutput>(sizeof(ushort)),
             registers,
-            Fast<TQueries, TScores, TOutput, HalfUnit, HalfValues, AsyncCopy>,
-            Fast<TQueries, TScores, TOutput, HalfUnitTuring, HalfValues, DirectCopy>,
+            Fast<TQueries, TScores, TOutput, HalfUnit, HalfValues, AsyncCopy, TCase>,
+            Fast<TQueries, TScores, TOutput, HalfUnitTuring, HalfValues, DirectCopy, TCase>,
             new MainLoop("HMMA", share));
 
-    private static KernelDefinition Tf32<TQueries, TScores, TOutput>(string widths, int minBlocks, int registers, double share)
+    private static KernelDefinition Tf32<TQueries, TScores, TOutput, TCase>(string name, int minBlocks, int registers, double share)
         where TQueries : struct, IFastQueries
         where TScores : struct, IFastScores
-        where TOutput : struct, IFastOutput => KernelCatalog.Kernel(
-            $"attention_tf32_{widths}",
+        where TOutput : struct, IFastOutput
+        where TCase : struct, IAttentionCase => KernelCatalog.Kernel(
+            $"attention_tf32_{name}",
             FastThreads,
             minBlocks,
             FastBytes<TQueries, TScores, TOutput>(sizeof(float)),
             registers,
-            Fast<TQueries, TScores, TOutput, Tf32Unit, Tf32Values, AsyncCopy>,
+            Fast<TQueries, TScores, TOutput, Tf32Unit, Tf32Values, AsyncCopy, TCase>,
             null,
             new MainLoop("HMMA", share));
 
@@ -210,14 +218,21 @@ internal static class Attention
     /// apart, so that neither ldmatrix nor the tf32 values' 4-byte loads meet bank conflicts and all addresses of a tile are a register and a constant. Queries stay in
     /// registers; they arrive in the second stage's place.
     /// </summary>
-    public static void Fast<TQueries, TScores, TOutput, TUnit, TValues, TCopy>(AttentionArguments a)
+    public static void Fast<TQueries, TScores, TOutput, TUnit, TValues, TCopy, TCase>(AttentionArguments a)
         where TQueries : struct, IFastQueries
         where TScores : struct, IFastScores
         where TOutput : struct, IFastOutput
         where TUnit : struct, IMatrixUnit
         where TValues : struct, IValueUnit
         where TCopy : struct, ICopy
+        where TCase : struct, IAttentionCase
     {
+        if (!default(TCase).Any)
+        {
+            a.Vectors = 1;
+            a.Mask = AttentionMask.None;
+        }
+
         TQueries queries = default;
         TOutput output = default;
         TUnit unit = default;
@@ -349,4 +364,25 @@ internal static class Attention
             }
         }
     }
+}
+
+/// <summary>What the arguments of an attention kernel may ask for.</summary>
+internal interface IAttentionCase
+{
+    /// <summary>Whether it is anything, or only vectors without a mask.</summary>
+    bool Any { get; }
+}
+
+/// <summary>Vectors and no mask: nothing else is in the main loop.</summary>
+internal struct Plain : IAttentionCase
+{
+    /// <inheritdoc/>
+    public readonly bool Any => false;
+}
+
+/// <summary>Any alignment, any mask, by branches that are uniform over the grid.</summary>
+internal struct General : IAttentionCase
+{
+    /// <inheritdoc/>
+    public readonly bool Any => true;
 }

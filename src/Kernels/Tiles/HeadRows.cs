@@ -68,25 +68,34 @@ internal struct HeadRows
     public void Load<TCopy>(TCopy copy, HeadShape shape, uint tile, int rows, int rowsLeft, bool vectors)
         where TCopy : struct, ICopy
     {
-        int distance = shape.Across * 16;
-        uint target = tile + _target;
-        for (int row = 0; row < rows; row += shape.RowsAtOnce)
+        uint target = tile + _target, targetStep = (uint)shape.RowsAtOnce * shape.Pitch;
+        if (vectors)
         {
-            int bytesLeft = _row + row < rowsLeft ? _bytesLeft : 0;
-            for (int offset = 0; offset < shape.Bytes; offset += distance)
+            for (int row = 0; row < rows; row += shape.RowsAtOnce)
             {
-                if (vectors)
+                int bytesLeft = _row + row < rowsLeft ? _bytesLeft : 0;
+                for (int offset = 0; offset < shape.Bytes; offset += shape.Across * 16)
                 {
                     copy.Copy16(target + (uint)offset, _source + offset, bytesLeft > offset ? 16u : 0u);
                 }
-                else
+
+                _source += _step;
+                target += targetStep;
+            }
+        }
+        else
+        {
+            for (int row = 0; row < rows; row += shape.RowsAtOnce)
+            {
+                int bytesLeft = _row + row < rowsLeft ? _bytesLeft : 0;
+                for (int offset = 0; offset < shape.Bytes; offset += shape.Across * 16)
                 {
                     CopyElements(copy, shape, target + (uint)offset, _source + offset, bytesLeft - offset);
                 }
-            }
 
-            _source += _step;
-            target += (uint)shape.RowsAtOnce * shape.Pitch;
+                _source += _step;
+                target += targetStep;
+            }
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using ILGPU.Runtime.Cuda;
 using KernelAD.Kernels.Device;
 
 namespace KernelAD.Kernels.Tiles;
@@ -81,10 +82,17 @@ internal struct Neighbourhood
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly float Apply(float logit, Cell key, Cell query)
     {
-        // One unsigned comparison instead of two signed ones.
-        bool inside = ((uint)(key.Row - query.Row + _rowRadius) <= (uint)(2 * _rowRadius))
-            & ((uint)(key.Column - query.Column + _columnRadius) <= (uint)(2 * _columnRadius));
-        return inside == (_mask == AttentionMask.Neighbours) ? logit : float.NegativeInfinity;
+        // A distance d is within radius r if d + r, taken as unsigned, is at most 2r. Written as one chain of predicates, which C# has no words for.
+        CudaAsm.Emit(
+            "{ .reg .pred p; setp.le.u32 p, %2, %3; setp.le.and.u32 p, %4, %5, p; setp.ne.xor.s32 p, %6, 1, p; selp.f32 %0, %1, 0fFF800000, p; }",
+            out float masked,
+            logit,
+            key.Row - query.Row + _rowRadius,
+            2 * _rowRadius,
+            key.Column - query.Column + _columnRadius,
+            2 * _columnRadius,
+            (int)_mask);
+        return masked;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
