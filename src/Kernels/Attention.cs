@@ -254,10 +254,8 @@ internal static class Attention
         v.Start(valueShape, Head(a.V, a.VBatch, a.ValueWidth, unit.ElementBytes), tiles.First * keys, a.VStride, a.ValueWidth);
         q.Load(copy, keyShape, smem + stageBytes, FastQueries, a.Queries - firstQuery, vectors);
         copy.Commit();
-        int keysLeft = a.Keys - (tiles.First * keys);
-        k.Load(copy, keyShape, smem, keys, keysLeft, vectors);
-        v.Load(copy, valueShape, smem + keyBytes, keys, keysLeft, vectors);
-        copy.Commit();
+        int key = tiles.First * keys;
+        LoadKeys(copy, keyShape, ref k, valueShape, ref v, smem, keys, a.Keys - key, vectors);
         copy.WaitAllButOne();
         Threads.Barrier();
         queries.Load(smem + stageBytes + ((uint)((Threads.Warp * AttentionLaunch.WarpQueries) + (lane & 15)) * keyShape.Pitch) + ((uint)(lane >> 4) * 16));
@@ -270,42 +268,35 @@ internal static class Attention
         uint stage = 0;
         for (int tile = tiles.First; tile < tiles.End; tile++)
         {
+            uint next = stageBytes - stage;
             copy.WaitAll();
             Threads.Barrier();
-            int key = tile * keys;
-            uint next = stageBytes - stage;
             if (tile + 1 < tiles.End)
             {
-                k.Load(copy, keyShape, smem + next, keys, a.Keys - key - keys, vectors);
-                v.Load(copy, valueShape, smem + next + keyBytes, keys, a.Keys - key - keys, vectors);
-                copy.Commit();
+                LoadKeys(copy, keyShape, ref k, valueShape, ref v, smem + next, keys, a.Keys - key - keys, vectors);
             }
 
-            bool touched = neighbours.Touches(key, keys);
-            if ((warpQuery < a.Queries) & (touched | (a.Mask != AttentionMask.Neighbours)))
+            TScores scores = default;
+            queries.Multiply(unit, ref scores, keyRead + stage, keyShape.Pitch);
+            if (key + keys > a.Keys)
             {
-                TScores scores = default;
-                queries.Multiply(unit, ref scores, keyRead + stage, keyShape.Pitch);
-                if (key + keys > a.Keys)
-                {
-                    scores.Cut(a.Keys - key - laneKey);
-                }
-
-                if (touched)
-                {
-                    scores.Mask(neighbourhood, key + laneKey, neighbourhood.Of(warpQuery + laneRow), neighbourhood.Of(warpQuery + laneRow + 8));
-                }
-
-                F2 max = scores.Max();
-                F2 rescale = new() { X = Raise(ref highest.X, Threads.MaxOfFour(max.X) * factor), Y = Raise(ref highest.Y, Threads.MaxOfFour(max.Y) * factor) };
-                F2 added = scores.Exponentials(factor, new F2 { X = -highest.X, Y = -highest.Y });
-                sums.X = Numbers.Fma(sums.X, rescale.X, added.X);
-                sums.Y = Numbers.Fma(sums.Y, rescale.Y, added.Y);
-                output.Scale(rescale);
-                scores.MultiplyValues(unit, values, ref output, valueRead + stage, valueShape.Pitch);
+                scores.Cut(a.Keys - key - laneKey);
             }
 
+            if (default(TCase).Any && (neighbours.Touches(key, keys) | (a.Mask == AttentionMask.Neighbours)))
+            {
+                scores.Mask(neighbourhood, key + laneKey, neighbourhood.Of(warpQuery + laneRow), neighbourhood.Of(warpQuery + laneRow + 8));
+            }
+
+            F2 max = scores.Max();
+            F2 rescale = new() { X = Raise(ref highest.X, Threads.MaxOfFour(max.X) * factor), Y = Raise(ref highest.Y, Threads.MaxOfFour(max.Y) * factor) };
+            F2 added = scores.Exponentials(factor, new F2 { X = -highest.X, Y = -highest.Y });
+            sums.X = Numbers.Fma(sums.X, rescale.X, added.X);
+            sums.Y = Numbers.Fma(sums.Y, rescale.Y, added.Y);
+            output.Scale(rescale);
+            scores.MultiplyValues(unit, values, ref output, valueRead + stage, valueShape.Pitch);
             stage = next;
+            key += keys;
         }
 
         output.Scale(new F2 { X = Numbers.Reciprocal(Threads.SumOfFour(sums.X)), Y = Numbers.Reciprocal(Threads.SumOfFour(sums.Y)) });
@@ -321,6 +312,17 @@ internal static class Attention
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static long Head(long operand, long batchDistance, int width, int elementBytes) =>
         operand + (((Grid.IdxZ * batchDistance) + (Grid.IdxY * width)) * elementBytes);
+
+    /// <summary>Copies the next tile of k and of v, side by side, as one group.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void LoadKeys<TCopy>(
+        TCopy copy, HeadShape keyShape, ref HeadRows k, HeadShape valueShape, ref HeadRows v, uint stage, int keys, int keysLeft, bool vectors)
+        where TCopy : struct, ICopy
+    {
+        k.Load(copy, keyShape, stage, keys, keysLeft, vectors);
+        v.Load(copy, valueShape, stage + ((uint)keys * keyShape.Pitch), keys, keysLeft, vectors);
+        copy.Commit();
+    }
 
     /// <summary>The tiles of keys that the block's queries see any of.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -40,7 +40,18 @@ public static class KernelCatalog
         .. Linear.Definitions(),
         .. NormLinear.Definitions(),
         .. PatchEmbedding.Definitions(),
+        .. LayerNorm.Definitions(),
+        .. Elementwise.Definitions(),
+        .. Movement.Definitions(),
+        .. Reduction.Definitions(),
+        .. Maps.Definitions(),
+        .. Filters.Definitions(),
     ];
+
+    /// <summary>Defines a kernel whose code is the same for all targets.</summary>
+    internal static KernelDefinition Kernel<TArguments>(string name, int threads, int minBlocks, int sharedBytes, int registers, Action<TArguments> kernel)
+        where TArguments : struct =>
+        Kernel(name, threads, minBlocks, sharedBytes, registers, kernel, kernel);
 
     /// <summary>Defines a kernel.</summary>
     internal static KernelDefinition Kernel(

@@ -67,6 +67,35 @@ internal static class Global
         return new U4 { X = x.Value, Y = y.Value, Z = z.Value, W = w.Value };
     }
 
+    /// <summary>Four halves, widened.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static F4 Half4(long address)
+    {
+        Output<float> x = default, y = default, z = default, w = default;
+        Input<long> from = address;
+        CudaAsm.EmitRef(
+            "{ .reg .b16 h<4>; ld.global.v4.b16 {h0, h1, h2, h3}, [%4]; cvt.f32.f16 %0, h0; cvt.f32.f16 %1, h1; cvt.f32.f16 %2, h2; cvt.f32.f16 %3, h3; }",
+            ref x,
+            ref y,
+            ref z,
+            ref w,
+            ref from);
+        return new F4 { X = x.Value, Y = y.Value, Z = z.Value, W = w.Value };
+    }
+
+    /// <summary>Copies 16 bytes.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Copy16(long to, long from) =>
+        CudaAsm.Emit("{ .reg .b32 x, y, z, w; ld.global.v4.b32 {x, y, z, w}, [%1]; st.global.v4.b32 [%0], {x, y, z, w}; }", to, from);
+
+    /// <summary>Copies 4 bytes.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Copy4(long to, long from) => CudaAsm.Emit("{ .reg .b32 x; ld.global.b32 x, [%1]; st.global.b32 [%0], x; }", to, from);
+
+    /// <summary>Copies 2 bytes.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Copy2(long to, long from) => CudaAsm.Emit("{ .reg .b16 x; ld.global.b16 x, [%1]; st.global.b16 [%0], x; }", to, from);
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(long address, float value) => CudaAsm.Emit("st.global.f32 [%0], %1;", address, value);
 

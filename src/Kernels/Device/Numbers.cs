@@ -57,6 +57,7 @@ internal static class Numbers
         return c;
     }
 
+<<<<<<< HEAD
     /// <summary>The upper 32 bits of a·b.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static uint MultiplyHigh(uint a, uint b)
@@ -65,6 +66,41 @@ internal static class Numbers
         return c;
     }
 
+=======
+    /// <summary>The larger one; NaN if one is NaN. The instruction that does it exists from sm_80 on only.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float MaxOrNaN(float a, float b)
+    {
+        CudaAsm.Emit(
+            "{ .reg .pred nan; .reg .f32 m, s; max.f32 m, %1, %2; add.f32 s, %1, %2; setp.nan.f32 nan, %1, %2; selp.f32 %0, s, m, nan; }", out float c, a, b);
+        return c;
+    }
+
+    /// <summary>The smaller one; the other one if one is NaN.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Min(float a, float b)
+    {
+        CudaAsm.Emit("min.f32 %0, %1, %2;", out float c, a, b);
+        return c;
+    }
+
+    /// <summary>a·b, never contracted with an addition.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Multiply(float a, float b)
+    {
+        CudaAsm.Emit("mul.rn.f32 %0, %1, %2;", out float c, a, b);
+        return c;
+    }
+
+    /// <summary>n / d, rounded down, for n ≥ 0.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static int Divide(int n, Divisor d)
+    {
+        CudaAsm.Emit("{ .reg .b64 p; mul.wide.u32 p, %1, %2; shr.u64 p, p, %3; cvt.u32.u64 %0, p; }", out int quotient, n, d.Multiplier, d.Shift);
+        return quotient;
+    }
+
+>>>>>>> operators
     /// <summary>The smaller one.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int Min(int a, int b)

@@ -43,6 +43,17 @@ internal static class Threads
         return value + ShuffleXor(value, 1);
     }
 
+    /// <summary>Largest value of the warp, in every lane; NaN if one of them is NaN.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float WarpMax(float value)
+    {
+        value = Numbers.MaxOrNaN(value, ShuffleXor(value, 16));
+        value = Numbers.MaxOrNaN(value, ShuffleXor(value, 8));
+        value = Numbers.MaxOrNaN(value, ShuffleXor(value, 4));
+        value = Numbers.MaxOrNaN(value, ShuffleXor(value, 2));
+        return Numbers.MaxOrNaN(value, ShuffleXor(value, 1));
+    }
+
     /// <summary>Sum over the 4 lanes that share lane/4, in all of them.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float SumOfFour(float value)

@@ -1,0 +1,164 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace KernelAD.Emulator;
+
+/// <summary>
+/// The f32 functions that kernels spend their time with, rounded to nearest: bits as IEEE 754 says, but for the payload of NaNs, which is the host's. All other
+/// forms go through <see cref="FloatArithmetic"/>.
+/// </summary>
+internal static class FloatFunctions
+{
+    internal readonly struct Add : Lanes.IBinary
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector256<uint> Invoke(Vector256<uint> a, Vector256<uint> b) => (a.AsSingle() + b.AsSingle()).AsUInt32();
+    }
+
+    internal readonly struct Subtract : Lanes.IBinary
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector256<uint> Invoke(Vector256<uint> a, Vector256<uint> b) => (a.AsSingle() - b.AsSingle()).AsUInt32();
+    }
+
+    internal readonly struct Multiply : Lanes.IBinary
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector256<uint> Invoke(Vector256<uint> a, Vector256<uint> b) => (a.AsSingle() * b.AsSingle()).AsUInt32();
+    }
+
+    internal readonly struct FusedMultiplyAdd : Lanes.ITernary
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector256<uint> Invoke(Vector256<uint> a, Vector256<uint> b, Vector256<uint> c) =>
+            Vector256.FusedMultiplyAdd(a.AsSingle(), b.AsSingle(), c.AsSingle()).AsUInt32();
+    }
+
+    /// <summary>A function between vectors whose subnormals count as zeros (<c>.ftz</c>).</summary>
+    /// <typeparam name="T">The function.</typeparam>
+    internal readonly struct Flushed<T> : Lanes.IBinary
+        where T : Lanes.IBinary
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector256<uint> Invoke(Vector256<uint> a, Vector256<uint> b) => Flush(T.Invoke(Flush(a), Flush(b)));
+    }
+
+    /// <summary>As <see cref="Flushed{T}"/>, of three vectors.</summary>
+    /// <typeparam name="T">The function.</typeparam>
+    internal readonly struct Flushed3<T> : Lanes.ITernary
+        where T : Lanes.ITernary
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector256<uint> Invoke(Vector256<uint> a, Vector256<uint> b, Vector256<uint> c) => Flush(T.Invoke(Flush(a), Flush(b), Flush(c)));
+    }
+
+    internal readonly struct Negate : Lanes.IUnary
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector256<uint> Invoke(Vector256<uint> a) => a ^ Vector256.Create(0x8000_0000u);
+    }
+
+    internal readonly struct Absolute : Lanes.IUnary
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector256<uint> Invoke(Vector256<uint> a) => a & Vector256.Create(0x7FFF_FFFFu);
+    }
+
+    internal readonly struct NegateFlushed : Lanes.IUnary
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector256<uint> Invoke(Vector256<uint> a) => Negate.Invoke(Flush(a));
+    }
+
+    internal readonly struct AbsoluteFlushed : Lanes.IUnary
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector256<uint> Invoke(Vector256<uint> a) => Absolute.Invoke(Flush(a));
+    }
+
+    internal readonly struct NegateHalves : Lanes.IUnary
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector256<uint> Invoke(Vector256<uint> a) => a ^ Vector256.Create(0x8000_8000u);
+    }
+
+    internal readonly struct AbsoluteHalves : Lanes.IUnary
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector256<uint> Invoke(Vector256<uint> a) => a & Vector256.Create(0x7FFF_7FFFu);
+    }
+
+    /// <summary>The second source with the sign of the first.</summary>
+    internal readonly struct CopySign : Lanes.IBinary
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector256<uint> Invoke(Vector256<uint> a, Vector256<uint> b) => (a & Vector256.Create(0x8000_0000u)) | (b & Vector256.Create(0x7FFF_FFFFu));
+    }
+
+    /// <summary>The second source with the sign of the first.</summary>
+    internal readonly struct CopySign64 : Lanes.IBinary64
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector256<ulong> Invoke(Vector256<ulong> a, Vector256<ulong> b) => (a & Vector256.Create(1UL << 63)) | (b & Vector256.Create(~(1UL << 63)));
+    }
+
+    internal readonly struct AddDouble : Lanes.IScalar<double, double, double, double>
+    {
+        public static double Invoke(double a, double b, double c) => a + b;
+    }
+
+    internal readonly struct SubtractDouble : Lanes.IScalar<double, double, double, double>
+    {
+        public static double Invoke(double a, double b, double c) => a - b;
+    }
+
+    internal readonly struct MultiplyDouble : Lanes.IScalar<double, double, double, double>
+    {
+        public static double Invoke(double a, double b, double c) => a * b;
+    }
+
+    internal readonly struct DivideDouble : Lanes.IScalar<double, double, double, double>
+    {
+        public static double Invoke(double a, double b, double c) => a / b;
+    }
+
+    internal readonly struct FusedMultiplyAddDouble : Lanes.IScalar<double, double, double, double>
+    {
+        public static double Invoke(double a, double b, double c) => Math.FusedMultiplyAdd(a, b, c);
+    }
+
+    internal readonly struct SquareRootDouble : Lanes.IScalar<double, double, double, double>
+    {
+        public static double Invoke(double a, double b, double c) => Math.Sqrt(a);
+    }
+
+    internal readonly struct ReciprocalDouble : Lanes.IScalar<double, double, double, double>
+    {
+        public static double Invoke(double a, double b, double c) => 1 / a;
+    }
+
+    internal readonly struct NegateDouble : Lanes.IScalar<double, double, double, double>
+    {
+        public static double Invoke(double a, double b, double c) => -a;
+    }
+
+    internal readonly struct AbsoluteDouble : Lanes.IScalar<double, double, double, double>
+    {
+        public static double Invoke(double a, double b, double c) => Math.Abs(a);
+    }
+
+    /// <summary>Of a number and a NaN the number; −0 is smaller than +0.</summary>
+    internal readonly struct MinDouble : Lanes.IScalar<double, double, double, double>
+    {
+        public static double Invoke(double a, double b, double c) => double.MinNumber(a, b);
+    }
+
+    /// <summary>Of a number and a NaN the number; −0 is smaller than +0.</summary>
+    internal readonly struct MaxDouble : Lanes.IScalar<double, double, double, double>
+    {
+        public static double Invoke(double a, double b, double c) => double.MaxNumber(a, b);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<uint> Flush(Vector256<uint> a) => HalfVectors.FlushSubnormals(a.AsSingle()).AsUInt32();
+}

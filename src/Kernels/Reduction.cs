@@ -1,0 +1,132 @@
+using System.Runtime.CompilerServices;
+using ILGPU;
+using KernelAD.Kernels.Device;
+
+namespace KernelAD.Kernels;
+
+/// <summary>
+/// Sums, means and maxima over one extent of three, and the softmax of rows. Sums are in fp32, in an order that depends on the shape only: lanes add up every 32nd (or
+/// 256th) element in four chains, then each other, so that the error grows with the length of a chain, not of the row. A maximum is NaN as soon as one element is, so that
+/// a broken map cannot pass for a good one.
+/// Models: InTra's mean token and channel means, every image score. FLOPs 1 an element. Bytes: x once.
+/// </summary>
+internal static class Reduction
+{
+    private const float LowerThanAll = float.NegativeInfinity;
+
+    /// <summary>The kernels to compile.</summary>
+    public static IEnumerable<KernelDefinition> Definitions() =>
+    [
+        KernelCatalog.Kernel<ReduceArguments>("reduce_rows", ReduceArguments.Threads, 4, ReduceArguments.SharedBytes, 40, Rows),
+        KernelCatalog.Kernel<ReduceArguments>("reduce_columns", ReduceArguments.Threads, 4, 0, 40, Columns),
+        KernelCatalog.Kernel<SoftmaxArguments>("softmax", SoftmaxArguments.Threads, 8, 0, 40, Softmax),
+    ];
+
+    /// <summary>Contiguous rows: a warp or a block a part of a row.</summary>
+    public static void Rows(ReduceArguments a)
+    {
+        bool block = a.TeamWarps > 1;
+        int part = block ? Grid.IdxX : (Grid.IdxX * ReduceArguments.BlockWarps) + Threads.Warp, member = block ? Threads.Index : Threads.Lane;
+        int shift = block ? 8 : 5, row = Numbers.Divide(part, a.Parts), first = (part - (row * a.Parts.Value)) * a.PartLength;
+        if (row >= a.Outer)
+        {
+            return;
+        }
+
+        int length = Numbers.Min(a.PartLength, a.Length - first), count = Numbers.Max(length - member + (1 << shift) - 1, 0) >> shift;
+        float total = Accumulate(a, (row * a.OuterStride) + first + member, 1 << shift, count);
+        total = a.Operation == ReduceOperation.Max ? Threads.WarpMax(total) : Threads.WarpSum(total);
+        if (block)
+        {
+            uint smem = Shared.Base();
+            if (Threads.Lane == 0)
+            {
+                Shared.Store(smem + (uint)(Threads.Warp * sizeof(float)), total);
+            }
+
+            Threads.Barrier();
+            total = Shared.Float(smem);
+            for (int w = 1; w < ReduceArguments.BlockWarps; w++)
+            {
+                total = Combine(a.Operation, total, Shared.Float(smem + (uint)(w * sizeof(float))));
+            }
+        }
+
+        if (member == 0)
+        {
+            Results.Store(a.Y, part, total * a.Scale, a.Type);
+        }
+    }
+
+    /// <summary>A thread a result; neighbours read neighbours.</summary>
+    public static void Columns(ReduceArguments a)
+    {
+        int result = (Grid.IdxX * ReduceArguments.Threads) + Threads.Index, outer = Numbers.Divide(result, a.Inner);
+        if (outer >= a.Outer)
+        {
+            return;
+        }
+
+        float total = Accumulate(a, (outer * a.OuterStride) + result - (outer * a.Inner.Value), a.LengthStride, a.Length);
+        Results.Store(a.Y, result, total * a.Scale, a.Type);
+    }
+
+    /// <summary>A warp a row, which is read three times, twice of them from the caches.</summary>
+    public static void Softmax(SoftmaxArguments a)
+    {
+        int row = (Grid.IdxX * SoftmaxArguments.RowsPerBlock) + Threads.Warp, lane = Threads.Lane;
+        if (row >= a.Rows)
+        {
+            return;
+        }
+
+        long x = (long)row * a.XStride, y = (long)row * a.YStride;
+        float max = LowerThanAll;
+        for (int c = lane; c < a.Width; c += 32)
+        {
+            max = Numbers.Max(max, Elements.Load(a.X, x + c, a.XType));
+        }
+
+        // e^(x − m) = 2^(x·log2 e − m·log2 e) in one fma: the rounding of m·log2 e is a common factor of all terms and cancels.
+        float exponent = -Threads.WarpMax(max) * Numbers.Log2E, sum = 0;
+        for (int c = lane; c < a.Width; c += 32)
+        {
+            sum += Numbers.Exp2(Numbers.Fma(Elements.Load(a.X, x + c, a.XType), Numbers.Log2E, exponent));
+        }
+
+        float share = Numbers.Reciprocal(Threads.WarpSum(sum));
+        for (int c = lane; c < a.Width; c += 32)
+        {
+            float term = Numbers.Exp2(Numbers.Fma(Elements.Load(a.X, x + c, a.XType), Numbers.Log2E, exponent));
+            Results.Store(a.Y, y + c, term * share, a.Type);
+        }
+    }
+
+    /// <summary>Takes in every stride-th element in four chains.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static float Accumulate(ReduceArguments a, long element, int stride, int count)
+    {
+        float none = a.Operation == ReduceOperation.Max ? LowerThanAll : 0;
+        F4 totals = new() { X = none, Y = none, Z = none, W = none };
+        long step = stride;
+        for (; count >= 4; count -= 4)
+        {
+            totals.X = Combine(a.Operation, totals.X, Elements.Load(a.X, element, a.XType));
+            totals.Y = Combine(a.Operation, totals.Y, Elements.Load(a.X, element + step, a.XType));
+            totals.Z = Combine(a.Operation, totals.Z, Elements.Load(a.X, element + (2 * step), a.XType));
+            totals.W = Combine(a.Operation, totals.W, Elements.Load(a.X, element + (3 * step), a.XType));
+            element += 4 * step;
+        }
+
+        for (; count > 0; count--)
+        {
+            totals.X = Combine(a.Operation, totals.X, Elements.Load(a.X, element, a.XType));
+            element += step;
+        }
+
+        return Combine(a.Operation, Combine(a.Operation, totals.X, totals.Y), Combine(a.Operation, totals.Z, totals.W));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static float Combine(ReduceOperation operation, float a, float b) => operation == ReduceOperation.Max ? Numbers.MaxOrNaN(a, b) : a + b;
+}

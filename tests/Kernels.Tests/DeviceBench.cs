@@ -1,0 +1,155 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using KernelAD.Emulator;
+using KernelAD.Interop;
+
+namespace KernelAD.Kernels.Tests;
+
+/// <summary>
+/// An emulated device to run kernels on. Each array is an allocation of its own, so that the emulator finds the first byte read or written beside it; results start as NaN.
+/// All of the emulator's checks are on unless a test asks for less.
+/// </summary>
+internal sealed unsafe class DeviceBench : IDisposable
+{
+    private readonly ICudaDriver _driver;
+    private readonly KernelTarget _target;
+    private readonly CudaContext _context;
+    private readonly CudaStream _stream;
+    private readonly Dictionary<string, (CudaModule Module, CudaFunction Function)> _kernels = [];
+    private readonly List<DeviceMemory> _memory = [];
+
+    /// <param name="architecture">sm_75 … sm_90.</param>
+    /// <param name="checks">What is checked besides memory accesses.</param>
+    public DeviceBench(string architecture = "sm_80", EmulatorChecks checks = EmulatorChecks.All)
+    {
+        _driver = new EmulatedDriver(new EmulatorOptions { Architecture = architecture, Checks = checks });
+        _target = KernelText.Target(architecture);
+        _context = _driver.RetainPrimaryContext(0);
+        _stream = _driver.CreateStream(_context);
+    }
+
+    /// <summary>Places values on the device in a storage type; rounded to it where it is narrower.</summary>
+    public DeviceArray Place(ReadOnlySpan<float> values, StorageType type = StorageType.Float)
+    {
+        byte[] bytes = new byte[values.Length * DeviceArray.ElementBytes(type)];
+        for (int i = 0; i < values.Length; i++)
+        {
+            if (type == StorageType.Half)
+            {
+                MemoryMarshal.Cast<byte, Half>(bytes)[i] = (Half)values[i];
+            }
+            else
+            {
+                MemoryMarshal.Cast<byte, float>(bytes)[i] = type == StorageType.Tf32 ? Rounding.ToTf32(values[i]) : values[i];
+            }
+        }
+
+        return Place(bytes, type);
+    }
+
+    /// <summary>Places 32-bit integers on the device.</summary>
+    public DeviceArray Place(ReadOnlySpan<int> values) => Place(MemoryMarshal.AsBytes(values), StorageType.Float);
+
+    /// <summary>Makes room for a result, full of NaN.</summary>
+    public DeviceArray Poisoned(int count, StorageType type = StorageType.Float)
+    {
+        DeviceArray array = new(Allocate(count * DeviceArray.ElementBytes(type)), count, type);
+        _driver.Fill(array.Memory.Address, 0xFF, array.Memory.Length, _stream);
+        return array;
+    }
+
+    /// <summary>Makes room for a result that nobody has written yet: reading it is a fault.</summary>
+    public DeviceArray Unwritten(int count, StorageType type = StorageType.Float) => new(Allocate(count * DeviceArray.ElementBytes(type)), count, type);
+
+    /// <summary>Runs a kernel and waits for it.</summary>
+    /// <param name="kernel">The entry's name.</param>
+    /// <param name="grid">Blocks.</param>
+    /// <param name="arguments">Its argument structure.</param>
+    /// <param name="sharedBytes">Dynamic shared memory where the definition leaves it to the launch.</param>
+    public void Run<T>(string kernel, LaunchSize grid, T arguments, int? sharedBytes = null)
+        where T : unmanaged
+    {
+        KernelDefinition definition = KernelText.Definition(kernel);
+        if (!_kernels.TryGetValue(kernel, out (CudaModule Module, CudaFunction Function) loaded))
+        {
+            CudaModule module = _driver.LoadModule(_context, kernel, KernelText.Of(kernel, _target));
+            loaded = (module, _driver.GetFunction(module, kernel));
+            _kernels.Add(kernel, loaded);
+        }
+
+        int bytes = sharedBytes ?? definition.SharedBytes;
+        if (bytes > 48 * 1024)
+        {
+            _driver.AllowDynamicSharedMemory(loaded.Function, bytes);
+        }
+
+        _driver.Launch(loaded.Function, grid, new LaunchSize(definition.Threads), bytes, _stream, [(nint)Unsafe.AsPointer(ref arguments)]);
+        _driver.Synchronize(_stream);
+    }
+
+    /// <summary>The values of an array, widened.</summary>
+    public float[] Read(DeviceArray array)
+    {
+        byte[] bytes = new byte[array.Memory.Length];
+        fixed (byte* to = bytes)
+        {
+            _driver.CopyToHost((nint)to, array.Memory.Address, bytes.Length, _stream);
+            _driver.Synchronize(_stream);
+        }
+
+        return array.Type == StorageType.Half
+            ? [.. MemoryMarshal.Cast<byte, Half>(bytes).ToArray().Select(h => (float)h)]
+            : MemoryMarshal.Cast<byte, float>(bytes).ToArray();
+    }
+
+    public void Dispose()
+    {
+        foreach (DeviceMemory memory in _memory)
+        {
+            memory.Dispose();
+        }
+
+        foreach ((CudaModule module, _) in _kernels.Values)
+        {
+            module.Dispose();
+        }
+
+        _stream.Dispose();
+        _context.Dispose();
+    }
+
+    private DeviceArray Place(ReadOnlySpan<byte> bytes, StorageType type)
+    {
+        DeviceArray array = new(Allocate(bytes.Length), bytes.Length / DeviceArray.ElementBytes(type), type);
+        fixed (byte* from = bytes)
+        {
+            _driver.CopyToDevice(array.Memory.Address, (nint)from, bytes.Length, _stream);
+            _driver.Synchronize(_stream);
+        }
+
+        return array;
+    }
+
+    private DeviceMemory Allocate(int bytes)
+    {
+        DeviceMemory memory = _driver.AllocateDevice(_context, bytes);
+        _memory.Add(memory);
+        return memory;
+    }
+}
+
+/// <summary>Elements on the device.</summary>
+/// <param name="Memory">Where they are.</param>
+/// <param name="Count">How many.</param>
+/// <param name="Type">How they are stored.</param>
+internal sealed record DeviceArray(DeviceMemory Memory, int Count, StorageType Type)
+{
+    /// <summary>The first element's address, as argument structures have it.</summary>
+    public long Address => (long)Memory.Address.Value;
+
+    /// <summary>The address of an element.</summary>
+    public long At(long element) => Address + (element * ElementBytes(Type));
+
+    /// <summary>Bytes of an element.</summary>
+    public static int ElementBytes(StorageType type) => type == StorageType.Half ? 2 : 4;
+}

@@ -1,0 +1,221 @@
+using KernelAD.Emulator;
+using KernelAD.Interop;
+
+namespace KernelAD.Kernels.Tests;
+
+/// <summary>Separable filters, pooling and interpolation against float64.</summary>
+[TestFixture("sm_75")]
+[TestFixture("sm_80")]
+public class FilterTests(string architecture)
+{
+    [Test, Sequential]
+    public void Filters_reach_beyond_the_border(
+        [Values(1, 2, 1, 3, 1)] int planes, [Values(1, 17, 9, 7, 33)] int height, [Values(1, 63, 130, 3, 65)] int width, [Values(0, 1, 3, 16, 16)] int radius)
+    {
+        foreach (FilterBorder border in Enum.GetValues<FilterBorder>())
+        {
+            float[] x = TestData.Values(planes * height * width, seed: width);
+            float[] taps = TestData.Values((2 * radius) + 1, seed: radius, scale: 0.1f, outliers: false);
+            double size = x.Max(Math.Abs) * Math.Pow(taps.Sum(t => Math.Abs((double)t)), 2);
+            TestData.AssertClose(Filter(x, taps, border, planes, height, width), Filtered(x, taps, border, planes, height, width), 1e-6 * size);
+        }
+    }
+
+    [Test]
+    public void An_infinity_reaches_no_further_than_the_taps()
+    {
+        float[] x = new float[20 * 20];
+        x[(9 * 20) + 10] = float.PositiveInfinity;
+        float[] y = Filter(x, [0.25f, 0.5f, 0.25f], FilterBorder.Reflect, 1, 20, 20);
+        Assert.That(y, Is.EqualTo(Enumerable.Range(0, 400).Select(i => Math.Abs((i / 20) - 9) <= 1 && Math.Abs((i % 20) - 10) <= 1 ? float.PositiveInfinity : 0)));
+    }
+
+    [TestCase(1, 1, 1, 1, 1, 0)]
+    [TestCase(2, 8, 12, 2, 2, 0)]
+    [TestCase(1, 33, 70, 16, 1, 0)]
+    [TestCase(3, 9, 7, 3, 2, 1)]
+    [TestCase(1, 64, 64, 16, 16, 0)]
+    [TestCase(1, 20, 200, 5, 3, 2)]
+    public void Windows_are_pooled(int planes, int height, int width, int kernel, int stride, int padding)
+    {
+        foreach (PoolOperation operation in Enum.GetValues<PoolOperation>())
+        {
+            float[] x = TestData.Values(planes * height * width, seed: kernel);
+            TestData.AssertClose(
+                Pool(x, operation, planes, height, width, kernel, stride, padding),
+                Pooled(x, operation, planes, height, width, kernel, stride, padding),
+                operation == PoolOperation.Max ? 0 : 1e-6 * x.Max(Math.Abs));
+        }
+    }
+
+    [Test]
+    public void The_maximum_of_a_window_with_NaN_is_NaN()
+    {
+        float[] x = [1, 2, float.NaN, 3, 4, 5, 6, 7];
+        Assert.That(Pool(x, PoolOperation.Max, 1, 2, 4, 2, 2, 0), Is.EqualTo((float[])[5, float.NaN]));
+    }
+
+    [Test]
+    public void The_score_s_average_reads_a_pixel_a_few_times_only()
+    {
+        using DeviceBench bench = new(architecture, EmulatorChecks.Memory);
+        DeviceArray x = bench.Place(TestData.Values(256 * 256, seed: 1)), y = bench.Poisoned(241 * 241);
+        LaunchCounters counters = bench.Count("pool", new LaunchSize(4, 31), Pooling(PoolOperation.Average, 256, 256, 16, 1, 0) with { X = x.Address, Y = y.Address }, PoolArguments.SharedBytes(16, 1, 6));
+        Assert.That(counters[CounterNames.GlobalLoadBytes] / (double)(241 * 241 * 4), Is.LessThan(22));
+        Assert.That(counters[CounterNames.SharedLoadConflicts] + counters[CounterNames.SharedStoreConflicts], Is.Zero);
+    }
+
+    [TestCase(1, 1, 1, 1, 1)]
+    [TestCase(1, 16, 16, 256, 256)]
+    [TestCase(2, 5, 7, 63, 17)]
+    [TestCase(1, 64, 64, 7, 9)]
+    [TestCase(1, 3, 1, 5, 4)]
+    [TestCase(1, 4, 4, 1, 1)]
+    public void Planes_are_interpolated(int planes, int height, int width, int yHeight, int yWidth)
+    {
+        foreach (bool alignCorners in (bool[])[true, false])
+        {
+            float[] x = TestData.Values(planes * height * width, seed: height, outliers: false);
+            using DeviceBench bench = new(architecture);
+            DeviceArray y = bench.Unwritten(planes * yHeight * yWidth);
+            bench.Run("resize", new LaunchSize((yWidth + ResizeArguments.Threads - 1) / ResizeArguments.Threads, yHeight, planes), new ResizeArguments
+            {
+                X = bench.Place(x).Address,
+                Y = y.Address,
+                Height = height,
+                Width = width,
+                YHeight = yHeight,
+                YWidth = yWidth,
+                RowStep = ResizeArguments.Step(height, yHeight, alignCorners),
+                ColumnStep = ResizeArguments.Step(width, yWidth, alignCorners),
+                AlignCorners = alignCorners ? 1 : 0,
+                Scale = 0.5f,
+            });
+            double[] expected = Resized(x, planes, height, width, yHeight, yWidth, alignCorners);
+            TestData.AssertClose(bench.Read(y), [.. expected.Select(v => v / 2)], 1e-6);
+        }
+    }
+
+    private static double[] Filtered(float[] x, float[] taps, FilterBorder border, int planes, int height, int width)
+    {
+        int radius = taps.Length / 2;
+        double[] rows = new double[x.Length], y = new double[x.Length];
+        for (int i = 0; i < x.Length; i++)
+        {
+            (int plane, int row, int column) = (i / (height * width), i / width % height, i % width);
+            rows[i] = taps.Select((t, k) => Beyond(row + k - radius, height) is int r ? (double)t * x[(((plane * height) + r) * width) + column] : 0).Sum();
+        }
+
+        for (int i = 0; i < x.Length; i++)
+        {
+            int column = i % width;
+            y[i] = taps.Select((t, k) => Beyond(column + k - radius, width) is int c ? t * rows[i - column + c] : 0).Sum();
+        }
+
+        return y;
+
+        // One reflection after the other instead of a remainder.
+        int? Beyond(int index, int extent)
+        {
+            while (index < 0 || index >= extent)
+            {
+                if (border == FilterBorder.Zero)
+                {
+                    return null;
+                }
+
+                index = index < 0 ? -1 - index : (2 * extent) - 1 - index;
+            }
+
+            return index;
+        }
+    }
+
+    private static double[] Pooled(float[] x, PoolOperation operation, int planes, int height, int width, int kernel, int stride, int padding)
+    {
+        int yHeight = ((height + (2 * padding) - kernel) / stride) + 1, yWidth = ((width + (2 * padding) - kernel) / stride) + 1;
+        IEnumerable<double> windows =
+            from p in Enumerable.Range(0, planes)
+            from r in Enumerable.Range(0, yHeight)
+            from c in Enumerable.Range(0, yWidth)
+            let pixels = (from i in Enumerable.Range((r * stride) - padding, kernel)
+                          from j in Enumerable.Range((c * stride) - padding, kernel)
+                          where i >= 0 && i < height && j >= 0 && j < width
+                          select (double)x[(((p * height) + i) * width) + j]).ToArray()
+            select operation switch
+            {
+                PoolOperation.Max => pixels.Max(),
+                PoolOperation.AverageInside => pixels.Average(),
+                _ => pixels.Sum() / (kernel * kernel),
+            };
+        return [.. windows];
+    }
+
+    private static double[] Resized(float[] x, int planes, int height, int width, int yHeight, int yWidth, bool alignCorners)
+    {
+        double[] y = new double[planes * yHeight * yWidth];
+        for (int i = 0; i < y.Length; i++)
+        {
+            int plane = i / (yHeight * yWidth);
+            (int top, int bottom, double lower) = Source(i / yWidth % yHeight, height, yHeight);
+            (int left, int right, double further) = Source(i % yWidth, width, yWidth);
+            y[i] = (1 - lower) * (((1 - further) * At(top, left)) + (further * At(top, right))) + (lower * (((1 - further) * At(bottom, left)) + (further * At(bottom, right))));
+            double At(int row, int column) => x[(((plane * height) + row) * width) + column];
+        }
+
+        return y;
+
+        // The coordinate in float32, as it is defined; what follows from it in float64.
+        (int Lower, int Upper, double Weight) Source(int index, int input, int output)
+        {
+            float position = alignCorners
+                ? output > 1 ? (float)(input - 1) / (output - 1) * index : 0
+                : MathF.Max(((float)input / output * (index + 0.5f)) - 0.5f, 0);
+            int lower = Math.Min((int)position, input - 1);
+            return (lower, Math.Min(lower + 1, input - 1), Math.Min(position - lower, 1));
+        }
+    }
+
+    private static PoolArguments Pooling(PoolOperation operation, int height, int width, int kernel, int stride, int padding) => new()
+    {
+        Height = height,
+        Width = width,
+        YHeight = ((height + (2 * padding) - kernel) / stride) + 1,
+        YWidth = ((width + (2 * padding) - kernel) / stride) + 1,
+        Kernel = kernel,
+        Stride = stride,
+        Padding = padding,
+        TileShift = PoolArguments.TileShiftFor(kernel, stride),
+        Operation = operation,
+    };
+
+    private float[] Filter(float[] x, float[] taps, FilterBorder border, int planes, int height, int width)
+    {
+        using DeviceBench bench = new(architecture);
+        DeviceArray y = bench.Unwritten(x.Length);
+        LaunchSize grid = new(
+            (width + FilterArguments.TileColumns - 1) / FilterArguments.TileColumns, (height + FilterArguments.TileRows - 1) / FilterArguments.TileRows, planes);
+        bench.Run("separable_filter", grid, new FilterArguments
+        {
+            X = bench.Place(x).Address,
+            Y = y.Address,
+            Taps = bench.Place(taps).Address,
+            Radius = taps.Length / 2,
+            Height = height,
+            Width = width,
+            Border = border,
+        }, FilterArguments.SharedBytes(taps.Length / 2));
+        return bench.Read(y);
+    }
+
+    private float[] Pool(float[] x, PoolOperation operation, int planes, int height, int width, int kernel, int stride, int padding)
+    {
+        using DeviceBench bench = new(architecture);
+        PoolArguments arguments = Pooling(operation, height, width, kernel, stride, padding);
+        DeviceArray y = bench.Unwritten(planes * arguments.YHeight * arguments.YWidth);
+        int tile = 1 << arguments.TileShift;
+        LaunchSize grid = new((arguments.YWidth + tile - 1) / tile, (arguments.YHeight + PoolArguments.TileRows - 1) / PoolArguments.TileRows, planes);
+        bench.Run("pool", grid, arguments with { X = bench.Place(x).Address, Y = y.Address }, PoolArguments.SharedBytes(kernel, stride, arguments.TileShift));
+        return bench.Read(y);
+    }
+}
