@@ -87,7 +87,7 @@ internal struct AttentionArguments
     public AttentionMask Mask;
 
     /// <summary>Columns of the grid; read only with a mask.</summary>
-    public int GridWidth;
+    public Divisor GridWidth;
 
     /// <summary>Rows that neighbours may be apart.</summary>
     public int RowRadius;

@@ -57,16 +57,6 @@ internal static class Numbers
         return c;
     }
 
-<<<<<<< HEAD
-    /// <summary>The upper 32 bits of a·b.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static uint MultiplyHigh(uint a, uint b)
-    {
-        CudaAsm.Emit("mul.hi.u32 %0, %1, %2;", out uint c, a, b);
-        return c;
-    }
-
-=======
     /// <summary>The larger one; NaN if one is NaN. The instruction that does it exists from sm_80 on only.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float MaxOrNaN(float a, float b)
@@ -100,7 +90,6 @@ internal static class Numbers
         return quotient;
     }
 
->>>>>>> operators
     /// <summary>The smaller one.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int Min(int a, int b)

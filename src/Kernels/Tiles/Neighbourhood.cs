@@ -32,14 +32,11 @@ internal struct KeyRange
 internal struct Neighbourhood
 {
     private AttentionMask _mask;
-    private int _width;
-    private uint _reciprocal;
+    private Divisor _width;
     private int _rowRadius;
     private int _columnRadius;
 
-    /// <summary>
-    /// Begins. Rows are found by token/width = ⌊token · ⌈2³¹/width⌉ / 2³¹⌋: exact while token · width &lt; 2³¹, which any grid of attention is.
-    /// </summary>
+    /// <summary>Begins.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Start(AttentionArguments a)
     {
@@ -47,11 +44,6 @@ internal struct Neighbourhood
         _width = a.GridWidth;
         _rowRadius = a.RowRadius;
         _columnRadius = a.ColumnRadius;
-        _reciprocal = 0;
-        if (a.Mask != AttentionMask.None)
-        {
-            _reciprocal = (0x80000000u + (uint)a.GridWidth - 1) / (uint)a.GridWidth;
-        }
     }
 
     /// <summary>Keys that may be neighbours of any of the queries: whole rows of the grid. Empty without a mask.</summary>
@@ -61,8 +53,8 @@ internal struct Neighbourhood
         KeyRange range = default;
         if (_mask != AttentionMask.None)
         {
-            range.First = Numbers.Max(Row(firstQuery) - _rowRadius, 0) * _width;
-            range.End = (Row(lastQuery) + _rowRadius + 1) * _width;
+            range.First = Numbers.Max(Numbers.Divide(firstQuery, _width) - _rowRadius, 0) * _width.Value;
+            range.End = (Numbers.Divide(lastQuery, _width) + _rowRadius + 1) * _width.Value;
         }
 
         return range;
@@ -73,8 +65,8 @@ internal struct Neighbourhood
     public readonly Cell Of(int token)
     {
         Cell cell = default;
-        cell.Row = Row(token);
-        cell.Column = token - (cell.Row * _width);
+        cell.Row = Numbers.Divide(token, _width);
+        cell.Column = token - (cell.Row * _width.Value);
         return cell;
     }
 
@@ -94,7 +86,4 @@ internal struct Neighbourhood
             (int)_mask);
         return masked;
     }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private readonly int Row(int token) => (int)Numbers.MultiplyHigh(2 * (uint)token, _reciprocal);
 }
