@@ -260,15 +260,34 @@ internal static class Attention
         Threads.Barrier();
         queries.Load(smem + stageBytes + ((uint)((Threads.Warp * AttentionLaunch.WarpQueries) + (lane & 15)) * keyShape.Pitch) + ((uint)(lane >> 4) * 16));
 
+        if (warpQuery >= a.Queries)
+        {
+            // Nothing to compute, only to copy. A branch around the body of the other loop would cost a move for each accumulator and tile.
+            for (int tile = tiles.First, stage = 0; tile < tiles.End; tile++)
+            {
+                stage = (int)stageBytes - stage;
+                copy.WaitAll();
+                Threads.Barrier();
+                key += keys;
+                if (tile + 1 < tiles.End)
+                {
+                    LoadKeys(copy, keyShape, ref k, valueShape, ref v, smem + (uint)stage, keys, a.Keys - key, vectors);
+                }
+            }
+
+            Threads.Barrier();
+            return;
+        }
+
         int laneRow = lane >> 2, laneKey = (lane & 3) * 2;
         uint keyRead = smem + ((uint)((lane & 7) + ((lane >> 4) * 8)) * keyShape.Pitch) + ((uint)((lane >> 3) & 1) * 16);
         uint valueRead = values.Start(smem + keyBytes, lane, valueShape.Pitch);
         float factor = a.Scale * Numbers.Log2E;
         F2 highest = new() { X = Lowest, Y = Lowest }, sums = default;
-        uint stage = 0;
+        uint read = 0;
         for (int tile = tiles.First; tile < tiles.End; tile++)
         {
-            uint next = stageBytes - stage;
+            uint next = stageBytes - read;
             copy.WaitAll();
             Threads.Barrier();
             if (tile + 1 < tiles.End)
@@ -277,7 +296,7 @@ internal static class Attention
             }
 
             TScores scores = default;
-            queries.Multiply(unit, ref scores, keyRead + stage, keyShape.Pitch);
+            queries.Multiply(unit, ref scores, keyRead + read, keyShape.Pitch);
             if (key + keys > a.Keys)
             {
                 scores.Cut(a.Keys - key - laneKey);
@@ -294,8 +313,8 @@ internal static class Attention
             sums.X = Numbers.Fma(sums.X, rescale.X, added.X);
             sums.Y = Numbers.Fma(sums.Y, rescale.Y, added.Y);
             output.Scale(rescale);
-            scores.MultiplyValues(unit, values, ref output, valueRead + stage, valueShape.Pitch);
-            stage = next;
+            scores.MultiplyValues(unit, values, ref output, valueRead + read, valueShape.Pitch);
+            read = next;
             key += keys;
         }
 
