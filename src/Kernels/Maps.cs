@@ -6,8 +6,8 @@ namespace KernelAD.Kernels;
 
 /// <summary>
 /// Maps of how far a picture's features, or the picture itself, are from their reconstruction. (The squared difference is <see cref="Elementwise"/>'s: subtract, square.)
-/// <para>The cosine distance is computed as ½·‖a/‖a‖ − b/‖b‖‖²: where 1 − a·b/(‖a‖·‖b‖) would cancel, this keeps a relative error of 1e-6, whatever the length and the
-/// outliers of the vectors.</para>
+/// <para>The cosine distance is computed as ½·‖a/‖a‖ − b/‖b‖‖²: where 1 − a·b/(‖a‖·‖b‖) would cancel to an error of 3e-7, that of this form is below
+/// 2e-7·√distance, and errors of the norms count only relative to the distance.</para>
 /// Models: ViTAD (cosine), ADTR, UniAD, UTRAD (Euclidean), InTra (gradient similarity). FLOPs 6 an element, gradient similarity 45. Bytes: both operands once.
 /// </summary>
 internal static class Maps

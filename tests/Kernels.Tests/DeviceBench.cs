@@ -11,7 +11,7 @@ namespace KernelAD.Kernels.Tests;
 /// </summary>
 internal sealed unsafe class DeviceBench : IDisposable
 {
-    private readonly ICudaDriver _driver;
+    private readonly EmulatedDriver _driver;
     private readonly KernelTarget _target;
     private readonly CudaContext _context;
     private readonly CudaStream _stream;
@@ -22,7 +22,7 @@ internal sealed unsafe class DeviceBench : IDisposable
     /// <param name="checks">What is checked besides memory accesses.</param>
     public DeviceBench(string architecture = "sm_80", EmulatorChecks checks = EmulatorChecks.All)
     {
-        _driver = new EmulatedDriver(new EmulatorOptions { Architecture = architecture, Checks = checks });
+        _driver = new EmulatedDriver(new EmulatorOptions { Architecture = architecture, Checks = checks, Count = true });
         _target = KernelText.Target(architecture);
         _context = _driver.RetainPrimaryContext(0);
         _stream = _driver.CreateStream(_context);
@@ -36,11 +36,11 @@ internal sealed unsafe class DeviceBench : IDisposable
         {
             if (type == StorageType.Half)
             {
-                MemoryMarshal.Cast<byte, Half>(bytes)[i] = (Half)values[i];
+                MemoryMarshal.Cast<byte, Half>(bytes.AsSpan())[i] = (Half)values[i];
             }
             else
             {
-                MemoryMarshal.Cast<byte, float>(bytes)[i] = type == StorageType.Tf32 ? Rounding.ToTf32(values[i]) : values[i];
+                MemoryMarshal.Cast<byte, float>(bytes.AsSpan())[i] = type == StorageType.Tf32 ? Rounding.ToTf32(values[i]) : values[i];
             }
         }
 
@@ -87,6 +87,18 @@ internal sealed unsafe class DeviceBench : IDisposable
         _driver.Synchronize(_stream);
     }
 
+    /// <summary>Runs a kernel and tells what it did.</summary>
+    /// <param name="kernel">The entry's name.</param>
+    /// <param name="grid">Blocks.</param>
+    /// <param name="arguments">Its argument structure.</param>
+    /// <param name="sharedBytes">Dynamic shared memory where the definition leaves it to the launch.</param>
+    public LaunchCounters Count<T>(string kernel, LaunchSize grid, T arguments, int? sharedBytes = null)
+        where T : unmanaged
+    {
+        Run(kernel, grid, arguments, sharedBytes);
+        return _driver.Launches[^1].Counters;
+    }
+
     /// <summary>The values of an array, widened.</summary>
     public float[] Read(DeviceArray array)
     {
@@ -98,8 +110,8 @@ internal sealed unsafe class DeviceBench : IDisposable
         }
 
         return array.Type == StorageType.Half
-            ? [.. MemoryMarshal.Cast<byte, Half>(bytes).ToArray().Select(h => (float)h)]
-            : MemoryMarshal.Cast<byte, float>(bytes).ToArray();
+            ? [.. MemoryMarshal.Cast<byte, Half>(bytes.AsSpan()).ToArray().Select(h => (float)h)]
+            : MemoryMarshal.Cast<byte, float>(bytes.AsSpan()).ToArray();
     }
 
     public void Dispose()

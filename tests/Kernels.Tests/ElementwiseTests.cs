@@ -6,7 +6,7 @@ namespace KernelAD.Kernels.Tests;
 /// <summary>The elementwise kernel: its functions, its axes, its types.</summary>
 [TestFixture("sm_75")]
 [TestFixture("sm_80")]
-public class ElementwiseTests(string architecture)
+internal sealed class ElementwiseTests(string architecture)
 {
     private static readonly int[] Permutation = [4, 1, 5, 0, 3, 2];
 

@@ -6,7 +6,7 @@ namespace KernelAD.Kernels.Tests;
 /// <summary>Separable filters, pooling and interpolation against float64.</summary>
 [TestFixture("sm_75")]
 [TestFixture("sm_80")]
-public class FilterTests(string architecture)
+internal sealed class FilterTests(string architecture)
 {
     [Test, Sequential]
     public void Filters_reach_beyond_the_border(

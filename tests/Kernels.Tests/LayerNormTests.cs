@@ -5,7 +5,7 @@ namespace KernelAD.Kernels.Tests;
 /// <summary>LayerNorm of rows against float64.</summary>
 [TestFixture("sm_75")]
 [TestFixture("sm_80")]
-public class LayerNormTests(string architecture)
+internal sealed class LayerNormTests(string architecture)
 {
     [TestCase("layer_norm_row", 5, 4)]
     [TestCase("layer_norm_row", 1, 128)]
@@ -112,7 +112,7 @@ public class LayerNormTests(string architecture)
         return y;
     }
 
-    /// <param name="relative">Error allowed beside the type's rounding, relative to the row's largest value.</param>
+    /// <summary>Runs and compares; <paramref name="relative"/> is what is allowed beside the type's rounding, relative to the largest value of a row.</summary>
     private void Check(string kernel, float[] x, int width, StorageType type, double relative, int xPadding = 0, int? yColumns = null, int yPadding = 0)
     {
         float[] weight = TestData.Values(width, seed: 11), bias = TestData.Values(width, seed: 12);

@@ -6,7 +6,7 @@ namespace KernelAD.Kernels.Tests;
 /// <summary>Transposition and gathering.</summary>
 [TestFixture("sm_75")]
 [TestFixture("sm_80")]
-public class MovementTests(string architecture)
+internal sealed class MovementTests(string architecture)
 {
     [TestCase(1, 1, 1)]
     [TestCase(2, 3, 17)]

@@ -5,7 +5,7 @@ namespace KernelAD.Kernels.Tests;
 /// <summary>Sums, means, maxima and softmax against float64.</summary>
 [TestFixture("sm_75")]
 [TestFixture("sm_80")]
-public class ReductionTests(string architecture)
+internal sealed class ReductionTests(string architecture)
 {
     [Test]
     public void Rows_are_added_up([Values(1, 3, 63, 257, 4099)] int length, [Values(1, ReduceArguments.BlockWarps)] int teamWarps)

@@ -24,6 +24,9 @@ internal sealed unsafe partial class InstructionSelector
         _ofRegister = new int[entry.Registers];
         Array.Fill(_ofRegister, -1);
         HashSet<int> targets = [.. entry.Instructions.Where(instruction => instruction.Target >= 0).Select(instruction => instruction.Target)];
+
+        // The ways of a branch may meet right behind another one, where no label is: at the exit of a loop.
+        targets.UnionWith(entry.Instructions.Select((instruction, i) => instruction.Target >= 0 && instruction.Guard is not null ? i + 1 : -1));
         PtxInstruction end = new("ret", [], entry.Instructions.Count > 0 ? entry.Instructions[^1].Line : entry.Line, null);
         _instruction = end;
         _modifiers = new("ret");
