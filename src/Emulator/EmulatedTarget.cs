@@ -7,7 +7,8 @@ namespace KernelAD.Emulator;
 /// <param name="SharedMemory">Shared memory of a multiprocessor, in bytes.</param>
 /// <param name="MaxThreads">Resident threads of a multiprocessor.</param>
 /// <param name="MaxBlocks">Resident blocks of a multiprocessor.</param>
-internal sealed record EmulatedTarget(int Major, int Minor, int MaxSharedMemoryPerBlock, int SharedMemory, int MaxThreads, int MaxBlocks)
+/// <param name="Multiprocessors">How many multiprocessors a well-known device has: T4, A100, A40, Orin, RTX 4090, H100 SXM.</param>
+internal sealed record EmulatedTarget(int Major, int Minor, int MaxSharedMemoryPerBlock, int SharedMemory, int MaxThreads, int MaxBlocks, int Multiprocessors)
 {
     /// <summary>Shared memory that a block may have without opting in, in bytes.</summary>
     public const int DefaultSharedMemoryPerBlock = 48 << 10;
@@ -20,12 +21,12 @@ internal sealed record EmulatedTarget(int Major, int Minor, int MaxSharedMemoryP
 
     private static readonly EmulatedTarget[] All =
     [
-        new(7, 5, 64 << 10, 64 << 10, 1024, 16),
-        new(8, 0, 163 << 10, 164 << 10, 2048, 32),
-        new(8, 6, 99 << 10, 100 << 10, 1536, 16),
-        new(8, 7, 163 << 10, 164 << 10, 1536, 16),
-        new(8, 9, 99 << 10, 100 << 10, 1536, 24),
-        new(9, 0, 227 << 10, 228 << 10, 2048, 32),
+        new(7, 5, 64 << 10, 64 << 10, 1024, 16, 40),
+        new(8, 0, 163 << 10, 164 << 10, 2048, 32, 108),
+        new(8, 6, 99 << 10, 100 << 10, 1536, 16, 84),
+        new(8, 7, 163 << 10, 164 << 10, 1536, 16, 16),
+        new(8, 9, 99 << 10, 100 << 10, 1536, 24, 128),
+        new(9, 0, 227 << 10, 228 << 10, 2048, 32, 132),
     ];
 
     /// <summary>The names of all architectures, for messages.</summary>

@@ -47,7 +47,9 @@ public sealed class CheckTests
         yield return Fault("a read of what an asynchronous copy brought from nowhere", FindingKind.Uninitialised, Copied("%rd5"), Copied("%rd4"), 0);
         yield return Fault("a matrix read of what nothing has written", FindingKind.Uninitialised, "ldmatrix.sync.aligned.m8n8.x1.shared.b16 {%r10}, [%r7];",
             "st.shared.v4.u32 [%r7], {%r1, %r1, %r1, %r1}; bar.sync 0; ldmatrix.sync.aligned.m8n8.x1.shared.b16 {%r10}, [%r7];", 0);
-        yield return Fault("a missing barrier before a read", FindingKind.Race, "st.shared.u32 [%r2], %r1; ld.shared.u32 %r10, [%r3];", "st.shared.u32 [%r2], %r1; bar.sync 0; ld.shared.u32 %r10, [%r3];");
+        yield return Fault("a missing barrier before a read", FindingKind.Race,
+            "st.shared.u32 [%r2], 99; bar.sync 0; st.shared.u32 [%r2], %r1; ld.shared.u32 %r10, [%r3];",
+            "st.shared.u32 [%r2], 99; bar.sync 0; st.shared.u32 [%r2], %r1; bar.sync 0; ld.shared.u32 %r10, [%r3];");
         yield return Fault("a missing barrier before a write", FindingKind.Race,
             "st.shared.u32 [%r2], %r1; bar.sync 0; ld.shared.u32 %r10, [%r3]; st.shared.u32 [%r2], %r10;",
             "st.shared.u32 [%r2], %r1; bar.sync 0; ld.shared.u32 %r10, [%r3]; bar.sync 0; st.shared.u32 [%r2], %r10;");
@@ -69,7 +71,7 @@ public sealed class CheckTests
         yield return Fault("a plain store beside atomics", FindingKind.Race, "red.global.add.u32 [%rd1], 1; st.global.u32 [%rd1], %r1;", "red.global.add.u32 [%rd1], 1; red.global.max.u32 [%rd1], 7;");
         yield return Fault("a barrier that half a warp reaches", FindingKind.DivergentBarrier, "setp.lt.u32 %p1, %r1, 48; @%p1 bar.sync 0;", "setp.lt.u32 %p1, %r1, 64; @%p1 bar.sync 0;", 48);
         yield return Fault("a barrier that others left before", FindingKind.DivergentBarrier, "setp.lt.u32 %p1, %r1, 32; @%p1 exit; bar.sync 0;", "setp.lt.u32 %p1, %r1, 0; @%p1 exit; bar.sync 0;");
-        yield return Fault("barriers of different sizes", FindingKind.DivergentBarrier, "shr.u32 %r9, %r1, 5; add.u32 %r9, %r9, 1; shl.b32 %r9, %r9, 5; bar.sync 3, %r9;", "bar.sync 3, 64;");
+        yield return Fault("barriers of different sizes", FindingKind.DivergentBarrier, "shr.u32 %r9, %r1, 5; sub.u32 %r9, 2, %r9; shl.b32 %r9, %r9, 5; bar.sync 3, %r9;", "bar.sync 3, 64;");
         yield return Fault("warps at different barriers", FindingKind.Deadlock, "shr.u32 %r9, %r1, 5; bar.sync %r9;", "mov.u32 %r9, 4; bar.sync %r9;");
         yield return Fault("a shuffle in half a warp", FindingKind.IncompleteWarp, "setp.lt.u32 %p1, %r1, 16; @%p1 shfl.sync.bfly.b32 %r10, %r1, 1, 31, -1;", "setp.lt.u32 %p1, %r1, 16; @%p1 shfl.sync.bfly.b32 %r10, %r1, 1, 31, 0xFFFF; ");
         yield return Fault("a shuffle from a lane that is not a member", FindingKind.IncompleteWarp,
@@ -128,7 +130,7 @@ public sealed class CheckTests
             Assert.That(finding.Kernel, Is.EqualTo("copy"));
             Assert.That(finding.Line, Is.EqualTo(14));
             Assert.That(finding.Source, Is.EqualTo("Kernels/Copy.cs:42"));
-            Assert.That(finding.Block, Is.EqualTo(new Interop.LaunchSize(0)));
+            Assert.That(finding.Block, Is.EqualTo(new Interop.LaunchSize(0, 0, 0)));
             Assert.That(finding.Thread, Is.EqualTo(new Interop.LaunchSize(0, 5, 0)));
             Assert.That(finding.Address, Is.EqualTo(output + 20));
             Assert.That(fault.Message, Does.Contain("copy").And.Contain("line 14").And.Contain("Copy.cs:42").And.Contain($"0x{output + 20:x}"));
@@ -160,7 +162,7 @@ public sealed class CheckTests
         PtxKernel kernel = PtxDevice.Kernel(PtxDevice.Module(".param .u64 out", $"ld.param.u64 %rd1, [out]; mov.u32 %r2, %ctaid.x; {body}"));
         using PtxDevice device = new(new EmulatorOptions { Checks = EmulatorChecks.All });
         ulong output = device.Upload(1, 2, 3);
-        TestDelegate run = () => device.Run(kernel, new(3), new(1), 0, output);
+        Action run = () => device.Run(kernel, new(3), new(1), 0, output);
 
         if (isRace)
         {

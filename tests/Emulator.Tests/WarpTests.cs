@@ -61,7 +61,7 @@ public sealed class WarpTests
 
         uint sum = values.Aggregate((a, b) => a + b);
         uint xor = values.Aggregate((a, b) => a ^ b);
-        uint expected = (sum * 3) + (unchecked((uint)-2) * 5) + (uint.MaxValue * 7) + (xor * 11) + 13;
+        uint expected = unchecked((sum * 3) + ((uint)-2 * 5) + (uint.MaxValue * 7) + (xor * 11) + 13);
         for (int lane = 0; lane < 32; lane++)
         {
             uint same = (uint)Enumerable.Range(0, 32).Where(i => values[i] == values[lane]).Sum(i => 1L << i);

@@ -54,7 +54,14 @@ internal static unsafe class KernelRun
         return findings.Count == 0 ? counters : throw new EmulatorFaultException(findings);
     }
 
-    private static void Check(PtxKernel kernel, LaunchSize grid, LaunchSize block, int dynamicSharedBytes, ReadOnlySpan<byte> parameters)
+    /// <summary>Refuses a launch that is not possible on the device.</summary>
+    /// <param name="kernel">The kernel.</param>
+    /// <param name="grid">How many blocks.</param>
+    /// <param name="block">How many threads a block.</param>
+    /// <param name="dynamicSharedBytes">Dynamic shared memory of a block.</param>
+    /// <param name="parameters">The parameters' bytes.</param>
+    /// <exception cref="ArgumentException">It is not possible; says why.</exception>
+    public static void Check(PtxKernel kernel, LaunchSize grid, LaunchSize block, int dynamicSharedBytes, ReadOnlySpan<byte> parameters)
     {
         const int MaxBlocksYZ = 65535;
         const int MaxThreadsZ = 64;
