@@ -28,7 +28,7 @@ using Values128 = FastOutputPair<FastOutputPair<FastOutputPair<FastOutput16>>>;
 /// widths above 64) or 64. Of the products 272·320/257² = 1.32 are useful once for a ViT's 257 tokens, 64²/49² = 1.7 for InTra's windows of 49: there attention is 1 %
 /// of the work and the grid, 8 heads × 256 windows, fills every device.</para>
 /// <para>Two families. <see cref="Exact{TOutput, TCopy}"/> multiplies with FFMA: errors of a float softmax, a few 1e-6.
-/// <see cref="Fast{TQueries, TScores, TOutput, TUnit, TValues, TCopy}"/> multiplies on tensor cores, with the weights rounded to the operands' type and sums in fp32.</para>
+/// <see cref="Fast{TQueries, TScores, TOutput, TUnit, TValues, TCopy, TCase}"/> multiplies on tensor cores, with the weights rounded to the operands' type and sums in fp32.</para>
 /// <para>Masks are computed from the coordinates of tokens, only where a warp's queries have neighbours among the keys; tiles of keys that no query of the block
 /// sees are skipped. Models: all; widths 64 (ViTAD), 32 and 64 (InTra), 32 with a mask (UniAD).</para>
 /// FLOPs 2·B·H·Lq·Lk·(dq + dv). Bytes: k and v once per tile of queries, q and o once.
@@ -45,49 +45,57 @@ internal static class Attention
     {
         yield return Fp32<ExactOutput32>("32", 4, 128);
         yield return Fp32<Exact64>("64", 3, 168);
-        yield return Fp32<Exact128>("128", 3, 248);
-        yield return Fp16<Bytes64, Keys64, Values32>("32", 4, 128, 0.1);
-        yield return Fp16<Bytes64, Keys64, Values64>("32_64", 3, 168, 0.1);
-        yield return Fp16<Bytes128, Keys64, Values64>("64", 3, 168, 0.1);
-        yield return Fp16<Bytes256, Keys32, Values128>("128", 2, 248, 0.1);
-        yield return Tf32<Bytes128, Keys64, Values32>("32", 3, 168, 0.1);
-        yield return Tf32<Bytes128, Keys64, Values64>("32_64", 3, 168, 0.1);
-        yield return Tf32<Bytes256, Keys64, Values64>("64", 2, 248, 0.1);
-        yield return Tf32<Bytes512, Keys32, Values128>("128", 2, 248, 0.1);
+        yield return Fp32<Exact128>("128", 3, 200);
+        yield return Fp16<Bytes64, Keys64, Values32, Plain>("32", 4, 128, 0.1);
+        yield return Fp16<Bytes64, Keys64, Values64, Plain>("32_64", 3, 168, 0.1);
+        yield return Fp16<Bytes128, Keys64, Values64, Plain>("64", 3, 168, 0.1);
+        yield return Fp16<Bytes256, Keys32, Values128, Plain>("128", 2, 216, 0.1);
+        yield return Fp16<Bytes64, Keys64, Values32, General>("32_any", 4, 128, 0.1);
+        yield return Fp16<Bytes128, Keys64, Values64, General>("64_any", 3, 168, 0.1);
+        yield return Fp16<Bytes256, Keys32, Values128, General>("128_any", 2, 216, 0.1);
+        yield return Tf32<Bytes128, Keys64, Values32, Plain>("32", 3, 168, 0.1);
+        yield return Tf32<Bytes128, Keys64, Values64, Plain>("32_64", 3, 168, 0.1);
+        yield return Tf32<Bytes256, Keys64, Values64, Plain>("64", 2, 216, 0.1);
+        yield return Tf32<Bytes512, Keys32, Values128, Plain>("128", 2, 248, 0.1);
+        yield return Tf32<Bytes128, Keys64, Values32, General>("32_any", 3, 168, 0.1);
+        yield return Tf32<Bytes256, Keys64, Values64, General>("64_any", 2, 216, 0.1);
+        yield return Tf32<Bytes512, Keys32, Values128, General>("128_any", 2, 248, 0.1);
     }
 
-    private static KernelDefinition Fp32<TOutput>(string widths, int minBlocks, int registers)
+    private static KernelDefinition Fp32<TOutput>(string name, int minBlocks, int registers)
         where TOutput : struct, IExactOutput
     {
         int width = default(TOutput).Width, threads = ExactThreads(width), queries = threads / 2;
         int sharedBytes = (int)(((queries + (2 * ExactScores.Keys)) * new HeadShape(width, sizeof(float), threads).Pitch) + (queries * ExactScores.Pitch));
         return KernelCatalog.Kernel(
-            $"attention_fp32_{widths}", threads, minBlocks, sharedBytes, registers, Exact<TOutput, AsyncCopy>, Exact<TOutput, DirectCopy>, new MainLoop("FFMA", 0.85));
+            $"attention_fp32_{name}", threads, minBlocks, sharedBytes, registers, Exact<TOutput, AsyncCopy>, Exact<TOutput, DirectCopy>, new MainLoop("FFMA", 0.85));
     }
 
-    private static KernelDefinition Fp16<TQueries, TScores, TOutput>(string widths, int minBlocks, int registers, double share)
+    private static KernelDefinition Fp16<TQueries, TScores, TOutput, TCase>(string name, int minBlocks, int registers, double share)
         where TQueries : struct, IFastQueries
         where TScores : struct, IFastScores
-        where TOutput : struct, IFastOutput => KernelCatalog.Kernel(
-            $"attention_fp16_{widths}",
+        where TOutput : struct, IFastOutput
+        where TCase : struct, IAttentionCase => KernelCatalog.Kernel(
+            $"attention_fp16_{name}",
             FastThreads,
             minBlocks,
             FastBytes<TQueries, TScores, TOutput>(sizeof(ushort)),
             registers,
-            Fast<TQueries, TScores, TOutput, HalfUnit, HalfValues, AsyncCopy>,
-            Fast<TQueries, TScores, TOutput, HalfUnitTuring, HalfValues, DirectCopy>,
+            Fast<TQueries, TScores, TOutput, HalfUnit, HalfValues, AsyncCopy, TCase>,
+            Fast<TQueries, TScores, TOutput, HalfUnitTuring, HalfValues, DirectCopy, TCase>,
             new MainLoop("HMMA", share));
 
-    private static KernelDefinition Tf32<TQueries, TScores, TOutput>(string widths, int minBlocks, int registers, double share)
+    private static KernelDefinition Tf32<TQueries, TScores, TOutput, TCase>(string name, int minBlocks, int registers, double share)
         where TQueries : struct, IFastQueries
         where TScores : struct, IFastScores
-        where TOutput : struct, IFastOutput => KernelCatalog.Kernel(
-            $"attention_tf32_{widths}",
+        where TOutput : struct, IFastOutput
+        where TCase : struct, IAttentionCase => KernelCatalog.Kernel(
+            $"attention_tf32_{name}",
             FastThreads,
             minBlocks,
             FastBytes<TQueries, TScores, TOutput>(sizeof(float)),
             registers,
-            Fast<TQueries, TScores, TOutput, Tf32Unit, Tf32Values, AsyncCopy>,
+            Fast<TQueries, TScores, TOutput, Tf32Unit, Tf32Values, AsyncCopy, TCase>,
             null,
             new MainLoop("HMMA", share));
 
@@ -210,14 +218,21 @@ internal static class Attention
     /// apart, so that neither ldmatrix nor the tf32 values' 4-byte loads meet bank conflicts and all addresses of a tile are a register and a constant. Queries stay in
     /// registers; they arrive in the second stage's place.
     /// </summary>
-    public static void Fast<TQueries, TScores, TOutput, TUnit, TValues, TCopy>(AttentionArguments a)
+    public static void Fast<TQueries, TScores, TOutput, TUnit, TValues, TCopy, TCase>(AttentionArguments a)
         where TQueries : struct, IFastQueries
         where TScores : struct, IFastScores
         where TOutput : struct, IFastOutput
         where TUnit : struct, IMatrixUnit
         where TValues : struct, IValueUnit
         where TCopy : struct, ICopy
+        where TCase : struct, IAttentionCase
     {
+        if (!default(TCase).Any)
+        {
+            a.Vectors = 1;
+            a.Mask = AttentionMask.None;
+        }
+
         TQueries queries = default;
         TOutput output = default;
         TUnit unit = default;
@@ -239,58 +254,68 @@ internal static class Attention
         v.Start(valueShape, Head(a.V, a.VBatch, a.ValueWidth, unit.ElementBytes), tiles.First * keys, a.VStride, a.ValueWidth);
         q.Load(copy, keyShape, smem + stageBytes, FastQueries, a.Queries - firstQuery, vectors);
         copy.Commit();
-        int keysLeft = a.Keys - (tiles.First * keys);
-        k.Load(copy, keyShape, smem, keys, keysLeft, vectors);
-        v.Load(copy, valueShape, smem + keyBytes, keys, keysLeft, vectors);
-        copy.Commit();
+        int key = tiles.First * keys;
+        LoadKeys(copy, keyShape, ref k, valueShape, ref v, smem, keys, a.Keys - key, vectors);
         copy.WaitAllButOne();
         Threads.Barrier();
         queries.Load(smem + stageBytes + ((uint)((Threads.Warp * AttentionLaunch.WarpQueries) + (lane & 15)) * keyShape.Pitch) + ((uint)(lane >> 4) * 16));
+
+        if (warpQuery >= a.Queries)
+        {
+            // Nothing to compute, only to copy. A branch around the body of the other loop would cost a move for each accumulator and tile.
+            for (int tile = tiles.First, stage = 0; tile < tiles.End; tile++)
+            {
+                stage = (int)stageBytes - stage;
+                copy.WaitAll();
+                Threads.Barrier();
+                key += keys;
+                if (tile + 1 < tiles.End)
+                {
+                    LoadKeys(copy, keyShape, ref k, valueShape, ref v, smem + (uint)stage, keys, a.Keys - key, vectors);
+                }
+            }
+
+            Threads.Barrier();
+            return;
+        }
 
         int laneRow = lane >> 2, laneKey = (lane & 3) * 2;
         uint keyRead = smem + ((uint)((lane & 7) + ((lane >> 4) * 8)) * keyShape.Pitch) + ((uint)((lane >> 3) & 1) * 16);
         uint valueRead = values.Start(smem + keyBytes, lane, valueShape.Pitch);
         float factor = a.Scale * Numbers.Log2E;
         F2 highest = new() { X = Lowest, Y = Lowest }, sums = default;
-        uint stage = 0;
+        uint read = 0;
         for (int tile = tiles.First; tile < tiles.End; tile++)
         {
+            uint next = stageBytes - read;
             copy.WaitAll();
             Threads.Barrier();
-            int key = tile * keys;
-            uint next = stageBytes - stage;
             if (tile + 1 < tiles.End)
             {
-                k.Load(copy, keyShape, smem + next, keys, a.Keys - key - keys, vectors);
-                v.Load(copy, valueShape, smem + next + keyBytes, keys, a.Keys - key - keys, vectors);
-                copy.Commit();
+                LoadKeys(copy, keyShape, ref k, valueShape, ref v, smem + next, keys, a.Keys - key - keys, vectors);
             }
 
-            bool touched = neighbours.Touches(key, keys);
-            if ((warpQuery < a.Queries) & (touched | (a.Mask != AttentionMask.Neighbours)))
+            TScores scores = default;
+            queries.Multiply(unit, ref scores, keyRead + read, keyShape.Pitch);
+            if (key + keys > a.Keys)
             {
-                TScores scores = default;
-                queries.Multiply(unit, ref scores, keyRead + stage, keyShape.Pitch);
-                if (key + keys > a.Keys)
-                {
-                    scores.Cut(a.Keys - key - laneKey);
-                }
-
-                if (touched)
-                {
-                    scores.Mask(neighbourhood, key + laneKey, neighbourhood.Of(warpQuery + laneRow), neighbourhood.Of(warpQuery + laneRow + 8));
-                }
-
-                F2 max = scores.Max();
-                F2 rescale = new() { X = Raise(ref highest.X, Threads.MaxOfFour(max.X) * factor), Y = Raise(ref highest.Y, Threads.MaxOfFour(max.Y) * factor) };
-                F2 added = scores.Exponentials(factor, new F2 { X = -highest.X, Y = -highest.Y });
-                sums.X = Numbers.Fma(sums.X, rescale.X, added.X);
-                sums.Y = Numbers.Fma(sums.Y, rescale.Y, added.Y);
-                output.Scale(rescale);
-                scores.MultiplyValues(unit, values, ref output, valueRead + stage, valueShape.Pitch);
+                scores.Cut(a.Keys - key - laneKey);
             }
 
-            stage = next;
+            if (default(TCase).Any && (neighbours.Touches(key, keys) | (a.Mask == AttentionMask.Neighbours)))
+            {
+                scores.Mask(neighbourhood, key + laneKey, neighbourhood.Of(warpQuery + laneRow), neighbourhood.Of(warpQuery + laneRow + 8));
+            }
+
+            F2 max = scores.Max();
+            F2 rescale = new() { X = Raise(ref highest.X, Threads.MaxOfFour(max.X) * factor), Y = Raise(ref highest.Y, Threads.MaxOfFour(max.Y) * factor) };
+            F2 added = scores.Exponentials(factor, new F2 { X = -highest.X, Y = -highest.Y });
+            sums.X = Numbers.Fma(sums.X, rescale.X, added.X);
+            sums.Y = Numbers.Fma(sums.Y, rescale.Y, added.Y);
+            output.Scale(rescale);
+            scores.MultiplyValues(unit, values, ref output, valueRead + read, valueShape.Pitch);
+            read = next;
+            key += keys;
         }
 
         output.Scale(new F2 { X = Numbers.Reciprocal(Threads.SumOfFour(sums.X)), Y = Numbers.Reciprocal(Threads.SumOfFour(sums.Y)) });
@@ -306,6 +331,17 @@ internal static class Attention
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static long Head(long operand, long batchDistance, int width, int elementBytes) =>
         operand + (((Grid.IdxZ * batchDistance) + (Grid.IdxY * width)) * elementBytes);
+
+    /// <summary>Copies the next tile of k and of v, side by side, as one group.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void LoadKeys<TCopy>(
+        TCopy copy, HeadShape keyShape, ref HeadRows k, HeadShape valueShape, ref HeadRows v, uint stage, int keys, int keysLeft, bool vectors)
+        where TCopy : struct, ICopy
+    {
+        k.Load(copy, keyShape, stage, keys, keysLeft, vectors);
+        v.Load(copy, valueShape, stage + ((uint)keys * keyShape.Pitch), keys, keysLeft, vectors);
+        copy.Commit();
+    }
 
     /// <summary>The tiles of keys that the block's queries see any of.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -349,4 +385,25 @@ internal static class Attention
             }
         }
     }
+}
+
+/// <summary>What the arguments of an attention kernel may ask for.</summary>
+internal interface IAttentionCase
+{
+    /// <summary>Whether it is anything, or only vectors without a mask.</summary>
+    bool Any { get; }
+}
+
+/// <summary>Vectors and no mask: nothing else is in the main loop.</summary>
+internal struct Plain : IAttentionCase
+{
+    /// <inheritdoc/>
+    public readonly bool Any => false;
+}
+
+/// <summary>Any alignment, any mask, by branches that are uniform over the grid.</summary>
+internal struct General : IAttentionCase
+{
+    /// <inheritdoc/>
+    public readonly bool Any => true;
 }

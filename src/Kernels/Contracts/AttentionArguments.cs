@@ -87,7 +87,7 @@ internal struct AttentionArguments
     public AttentionMask Mask;
 
     /// <summary>Columns of the grid; read only with a mask.</summary>
-    public int GridWidth;
+    public Divisor GridWidth;
 
     /// <summary>Rows that neighbours may be apart.</summary>
     public int RowRadius;
@@ -108,20 +108,23 @@ internal static class AttentionLaunch
     /// <summary>Widest head.</summary>
     public const int WidestHead = 128;
 
-    /// <summary>The narrowest kernel that holds both head widths. A kernel <c>attention_T_K_V</c> takes q and k up to K wide and v up to V, <c>attention_T_W</c> all up to W.</summary>
+    /// <summary>
+    /// The narrowest kernel that can do it. <c>attention_T_W</c> takes heads up to W wide, <c>attention_T_K_V</c> queries and keys up to K and values up to V. Those on
+    /// tensor cores want vectors and no mask, except for <c>attention_T_W_any</c>.
+    /// </summary>
     /// <param name="operands">Type of q, k and v.</param>
-    /// <param name="keyWidth">Width of a head of q and k.</param>
-    /// <param name="valueWidth">Width of a head of v.</param>
-    public static string Kernel(StorageType operands, int keyWidth, int valueWidth)
+    /// <param name="a">The arguments.</param>
+    public static string Kernel(StorageType operands, AttentionArguments a)
     {
         string type = operands switch { StorageType.Half => "fp16", StorageType.Tf32 => "tf32", _ => "fp32" };
-        string width = (keyWidth, valueWidth) switch
+        bool fast = operands != StorageType.Float, any = fast && (a.Vectors == 0 || a.Mask != AttentionMask.None);
+        string width = (a.KeyWidth, a.ValueWidth) switch
         {
             ( <= 32, <= 32) => "32",
-            ( <= 32, <= 64) when operands != StorageType.Float => "32_64",
+            ( <= 32, <= 64) when fast && !any => "32_64",
             ( <= 64, <= 64) => "64",
             _ => "128",
         };
-        return $"attention_{type}_{width}";
+        return $"attention_{type}_{width}{(any ? "_any" : "")}";
     }
 }

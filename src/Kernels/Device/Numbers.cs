@@ -90,14 +90,6 @@ internal static class Numbers
         return quotient;
     }
 
-    /// <summary>The upper 32 bits of a·b.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static uint MultiplyHigh(uint a, uint b)
-    {
-        CudaAsm.Emit("mul.hi.u32 %0, %1, %2;", out uint c, a, b);
-        return c;
-    }
-
     /// <summary>The smaller one.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int Min(int a, int b)

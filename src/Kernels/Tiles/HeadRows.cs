@@ -21,10 +21,10 @@ internal readonly struct HeadShape(int width, int elementBytes, int threads)
     public uint Pitch => (uint)((width * elementBytes) + 16);
 
     /// <summary>Threads side by side along a row, 16 bytes each.</summary>
-    public int Across => width * elementBytes == 64 ? 4 : 8;
+    public int Across => width * elementBytes / 16;
 
     /// <summary>Rows that the block copies at once.</summary>
-    public int RowsAtOnce => width * elementBytes == 64 ? threads / 4 : threads / 8;
+    public int RowsAtOnce => threads / (width * elementBytes / 16);
 }
 
 /// <summary>
@@ -50,7 +50,7 @@ internal struct HeadRows
     {
         int thread = Threads.Index, piece = (thread & (shape.Across - 1)) * 16;
         // Eight lanes write 128 bytes at once. Where they share two rows, these are four apart: at an odd multiple of 16 bytes that is half of the banks.
-        _row = shape.Across == 8 ? thread >> 3 : ((thread >> 5) * 8) + ((thread >> 3) & 3) + (thread & 4);
+        _row = shape.Across == 4 ? ((thread >> 5) * 8) + ((thread >> 3) & 3) + (thread & 4) : thread / shape.Across;
         _source = head + ((long)(firstRow + _row) * stride * shape.ElementBytes) + piece;
         _step = (long)shape.RowsAtOnce * stride * shape.ElementBytes;
         _target = ((uint)_row * shape.Pitch) + (uint)piece;
@@ -68,25 +68,23 @@ internal struct HeadRows
     public void Load<TCopy>(TCopy copy, HeadShape shape, uint tile, int rows, int rowsLeft, bool vectors)
         where TCopy : struct, ICopy
     {
-        int distance = shape.Across * 16;
         uint target = tile + _target;
-        for (int row = 0; row < rows; row += shape.RowsAtOnce)
+        if (vectors)
         {
-            int bytesLeft = _row + row < rowsLeft ? _bytesLeft : 0;
-            for (int offset = 0; offset < shape.Bytes; offset += distance)
+            int existing = _bytesLeft > 0 ? rowsLeft - _row : 0;
+            for (int row = 0; row < rows; row += shape.RowsAtOnce)
             {
-                if (vectors)
-                {
-                    copy.Copy16(target + (uint)offset, _source + offset, bytesLeft > offset ? 16u : 0u);
-                }
-                else
-                {
-                    CopyElements(copy, shape, target + (uint)offset, _source + offset, bytesLeft - offset);
-                }
+                copy.Copy16(target + ((uint)row * shape.Pitch), _source, row < existing ? 16u : 0u);
+                _source += _step;
             }
-
-            _source += _step;
-            target += (uint)shape.RowsAtOnce * shape.Pitch;
+        }
+        else
+        {
+            for (int row = 0; row < rows; row += shape.RowsAtOnce)
+            {
+                CopyElements(copy, shape, target + ((uint)row * shape.Pitch), _source, row < rowsLeft - _row ? _bytesLeft : 0);
+                _source += _step;
+            }
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using ILGPU.Runtime.Cuda;
 using KernelAD.Kernels.Device;
 
 namespace KernelAD.Kernels.Tiles;
@@ -31,14 +32,11 @@ internal struct KeyRange
 internal struct Neighbourhood
 {
     private AttentionMask _mask;
-    private int _width;
-    private uint _reciprocal;
+    private Divisor _width;
     private int _rowRadius;
     private int _columnRadius;
 
-    /// <summary>
-    /// Begins. Rows are found by token/width = ⌊token · ⌈2³¹/width⌉ / 2³¹⌋: exact while token · width &lt; 2³¹, which any grid of attention is.
-    /// </summary>
+    /// <summary>Begins.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Start(AttentionArguments a)
     {
@@ -46,11 +44,6 @@ internal struct Neighbourhood
         _width = a.GridWidth;
         _rowRadius = a.RowRadius;
         _columnRadius = a.ColumnRadius;
-        _reciprocal = 0;
-        if (a.Mask != AttentionMask.None)
-        {
-            _reciprocal = (0x80000000u + (uint)a.GridWidth - 1) / (uint)a.GridWidth;
-        }
     }
 
     /// <summary>Keys that may be neighbours of any of the queries: whole rows of the grid. Empty without a mask.</summary>
@@ -60,8 +53,8 @@ internal struct Neighbourhood
         KeyRange range = default;
         if (_mask != AttentionMask.None)
         {
-            range.First = Numbers.Max(Row(firstQuery) - _rowRadius, 0) * _width;
-            range.End = (Row(lastQuery) + _rowRadius + 1) * _width;
+            range.First = Numbers.Max(Numbers.Divide(firstQuery, _width) - _rowRadius, 0) * _width.Value;
+            range.End = (Numbers.Divide(lastQuery, _width) + _rowRadius + 1) * _width.Value;
         }
 
         return range;
@@ -72,8 +65,8 @@ internal struct Neighbourhood
     public readonly Cell Of(int token)
     {
         Cell cell = default;
-        cell.Row = Row(token);
-        cell.Column = token - (cell.Row * _width);
+        cell.Row = Numbers.Divide(token, _width);
+        cell.Column = token - (cell.Row * _width.Value);
         return cell;
     }
 
@@ -81,12 +74,16 @@ internal struct Neighbourhood
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly float Apply(float logit, Cell key, Cell query)
     {
-        // One unsigned comparison instead of two signed ones.
-        bool inside = ((uint)(key.Row - query.Row + _rowRadius) <= (uint)(2 * _rowRadius))
-            & ((uint)(key.Column - query.Column + _columnRadius) <= (uint)(2 * _columnRadius));
-        return inside == (_mask == AttentionMask.Neighbours) ? logit : float.NegativeInfinity;
+        // A distance d is within radius r if d + r, taken as unsigned, is at most 2r. Written as one chain of predicates, which C# has no words for.
+        CudaAsm.Emit(
+            "{ .reg .pred p; setp.le.u32 p, %2, %3; setp.le.and.u32 p, %4, %5, p; setp.ne.xor.s32 p, %6, 1, p; selp.f32 %0, %1, 0fFF800000, p; }",
+            out float masked,
+            logit,
+            key.Row - query.Row + _rowRadius,
+            2 * _rowRadius,
+            key.Column - query.Column + _columnRadius,
+            2 * _columnRadius,
+            (int)_mask);
+        return masked;
     }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private readonly int Row(int token) => (int)Numbers.MultiplyHigh(2 * (uint)token, _reciprocal);
 }

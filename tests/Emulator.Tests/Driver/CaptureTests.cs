@@ -277,5 +277,6 @@ public sealed unsafe class CaptureTests
         return _rig.Driver.Instantiate(graph);
     }
 
-    private static void AssertFails(int code, Action call, string? what = null) => Assert.That(Assert.Throws<CudaException>(call)!.Error?.Code, Is.EqualTo(code), what);
+    private static void AssertFails(int code, Action call, string? what = null) =>
+        Assert.That(Assert.Throws<CudaException>(call)!.Error?.Code, Is.EqualTo(code), what);
 }

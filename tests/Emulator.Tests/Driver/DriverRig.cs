@@ -7,8 +7,8 @@ namespace KernelAD.Emulator.Tests;
 internal sealed unsafe class DriverRig : IDisposable
 {
     /// <summary>
-    /// Kernels on floats: <c>scale</c> and <c>shift</c> of <c>count</c> elements, which do not commute; <c>beyond</c>, <c>crooked</c> and <c>stop</c>, each with its fault;
-    /// <c>shared</c> with 1 KB of static and any dynamic shared memory.
+    /// Kernels on floats: <c>scale</c> and <c>shift</c> of <c>count</c> elements, which do not commute; <c>beyond</c>, <c>crooked</c> and <c>stop</c>, each
+    /// with its fault; <c>shared</c> with 1 KB of static and any dynamic shared memory.
     /// </summary>
     public const string Ptx = """
         .version 6.5
@@ -182,7 +182,8 @@ internal sealed unsafe class DriverRig : IDisposable
     {
         ulong address = data.Address.Value;
         uint count = (uint)(data.Length / sizeof(float));
-        Driver.Launch(Function(name), new LaunchSize((int)(count + 31) / 32), new LaunchSize(32), 0, stream, [(nint)(&address), (nint)(&count), (nint)(&value)]);
+        ReadOnlySpan<nint> parameters = [(nint)(&address), (nint)(&count), (nint)(&value)];
+        Driver.Launch(Function(name), new LaunchSize((int)(count + 31) / 32), new LaunchSize(32), 0, stream, parameters);
 
         // The driver has copied the values.
         (address, count, value) = (0, 0, float.NaN);

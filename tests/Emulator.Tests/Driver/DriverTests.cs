@@ -16,7 +16,8 @@ public sealed unsafe class DriverTests
         EmulatedDriver driver = new(new EmulatorOptions { Architecture = architecture, MemoryBytes = 1 << 20 });
         Assert.That(driver.Devices, Has.Count.EqualTo(1));
         CudaDevice device = driver.Devices[0];
-        Assert.That(device, Is.EqualTo(new CudaDevice(0, $"KernelAD emulator ({architecture}, {multiprocessors} SMs)", major, minor, multiprocessors, 1 << 20, kilobytes << 10)));
+        string name = $"KernelAD emulator ({architecture}, {multiprocessors} SMs)";
+        Assert.That(device, Is.EqualTo(new CudaDevice(0, name, major, minor, multiprocessors, 1 << 20, kilobytes << 10)));
         Assert.That(device.Architecture, Is.EqualTo(architecture));
         Assert.That(driver.Version, Is.GreaterThanOrEqualTo(CudaDriver.MinimumVersion));
     }
@@ -35,7 +36,8 @@ public sealed unsafe class DriverTests
         using DriverRig rig = new();
         AssertRefused(".version 7.8\n.target sm_90\n.address_size 64\n", CudaModuleFault.WrongArchitecture, CudaResult.NoBinaryForGpu, "line 2");
         AssertRefused(".version 99.0\n.target sm_80\n.address_size 64\n", CudaModuleFault.UnsupportedPtxVersion, CudaResult.UnsupportedPtxVersion, "line 1");
-        AssertRefused(".version 7.0\n.target sm_80\n.address_size 64\n.visible .entry k()\n{\n    mul.f32 nonsense;\n}\n", CudaModuleFault.InvalidPtx, CudaResult.InvalidPtx, "line 6");
+        string malformed = ".version 7.0\n.target sm_80\n.address_size 64\n.visible .entry k()\n{\n  mul.f32 x;\n}";
+        AssertRefused(malformed, CudaModuleFault.InvalidPtx, CudaResult.InvalidPtx, "line 6");
         AssertRefused("", CudaModuleFault.InvalidPtx, CudaResult.InvalidPtx, "line 1");
 
         void AssertRefused(string ptx, CudaModuleFault fault, int code, string log)
@@ -153,7 +155,8 @@ public sealed unsafe class DriverTests
         Action[] later =
         [
             () => rig.Scale(data, 2), () => rig.Driver.Synchronize(rig.Stream), () => rig.Driver.AllocateDevice(rig.Context, 1), () => rig.Driver.MemoryInfo(),
-            () => rig.Driver.CreateStream(rig.Context), () => rig.Driver.MakeCurrent(rig.Context), () => rig.Driver.RetainPrimaryContext(0), () => rig.Driver.BeginCapture(rig.Stream),
+            () => rig.Driver.CreateStream(rig.Context), () => rig.Driver.MakeCurrent(rig.Context), () => rig.Driver.RetainPrimaryContext(0),
+            () => rig.Driver.BeginCapture(rig.Stream),
         ];
         foreach (Action call in later)
         {

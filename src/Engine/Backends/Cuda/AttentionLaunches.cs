@@ -23,7 +23,6 @@ internal static class AttentionLaunches
                 $"attention heads are {Math.Max(a.KeyWidth, a.ValueWidth)} wide; the CUDA kernels hold up to {AttentionLaunch.WidestHead}: use --device cpu");
         }
 
-        KernelInfo kernel = session.Kernel(AttentionLaunch.Kernel(operands, a.KeyWidth, a.ValueWidth));
         int elements = 16 / operands.Bytes();
         bool vectors = a.KeyWidth % elements == 0 && a.ValueWidth % elements == 0
             && Launches.Aligned(a.Q, a.QStride, elements, operands) && a.QBatch % elements == 0
@@ -31,6 +30,7 @@ internal static class AttentionLaunches
             && Launches.Aligned(a.V, a.VStride, elements, operands) && a.VBatch % elements == 0
             && Launches.Aligned(a.O, a.OStride, 4, a.Type) && a.OBatch % 4 == 0 && a.ValueWidth % 4 == 0;
         a.Vectors = vectors ? 1 : 0;
+        KernelInfo kernel = session.Kernel(AttentionLaunch.Kernel(operands, a));
         int queries = AttentionLaunch.WarpQueries * kernel.Threads / WarpSize;
         return Launches.Planes(batch, (first, count) =>
         {
