@@ -16,7 +16,9 @@ internal static class Movement
         KernelCatalog.Kernel<GatherArguments>("gather", GatherArguments.Threads, 4, 0, 40, Gather),
     ];
 
-    /// <summary>A warp reads rows of the tile and writes columns of it: 33 floats a row keep both free of bank conflicts. Models: features to tokens and back.</summary>
+    /// <summary>
+    /// A warp reads rows of the tile and writes columns of it: 33 floats a row keep both free of bank conflicts. Models: features to tokens and back.
+    /// </summary>
     public static void Transpose(TransposeArguments a)
     {
         const int Side = TransposeArguments.Side, WarpStep = TransposeArguments.Threads / 32;
