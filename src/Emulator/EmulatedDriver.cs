@@ -200,7 +200,7 @@ public sealed partial class EmulatedDriver : ICudaDriver
     {
         if (_device.Fault is DeviceFault fault)
         {
-            throw Failure(call, fault.Code, $"Earlier work failed, which this call reports; the process has to be restarted to use the device. {fault.Message}");
+            throw Failure(call, fault.Code, $"Earlier work failed, which this call reports; restart the process to use the device. {fault.Message}");
         }
     }
 

@@ -18,5 +18,6 @@ public sealed record Finding(
     /// <summary>One sentence with everything.</summary>
     public override string ToString() => string.Create(
         CultureInfo.InvariantCulture,
-        $"{Kind} in kernel '{Kernel}', PTX line {Line}{(Source is null ? "" : $" ({Source})")}, block ({Block.X},{Block.Y},{Block.Z}), thread ({Thread.X},{Thread.Y},{Thread.Z}): {Message}");
+        $"{Kind} in kernel '{Kernel}', PTX line {Line}{(Source is null ? "" : $" ({Source})")}, ")
+        + string.Create(CultureInfo.InvariantCulture, $"block ({Block.X},{Block.Y},{Block.Z}), thread ({Thread.X},{Thread.Y},{Thread.Z}): {Message}");
 }

@@ -36,6 +36,7 @@ public static class KernelCatalog
 
     private static IEnumerable<KernelDefinition> Definitions() =>
     [
+        .. Attention.Definitions(),
         .. Linear.Definitions(),
         .. NormLinear.Definitions(),
         .. PatchEmbedding.Definitions(),

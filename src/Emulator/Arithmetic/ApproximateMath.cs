@@ -17,7 +17,7 @@ namespace KernelAD.Emulator;
 /// <item><term>rcp</term><description>23 bits; 1 ulp</description></item>
 /// <item><term>rsqrt</term><description>23 bits; relative 2^-22.9</description></item>
 /// <item><term>sqrt</term><description>23 bits; relative 2^-23</description></item>
-/// <item><term>lg2</term><description>23 bits and a multiple of 2^-23, so not relative near 1; absolute 2^-22 in (0.5, 2), relative 2^-22 elsewhere</description></item>
+/// <item><term>lg2</term><description>23 bits and a multiple of 2^-23; absolute 2^-22 in (0.5, 2), relative 2^-22 elsewhere</description></item>
 /// <item><term>sin, cos</term><description>of the angle in turns, a·(1/2π) rounded to f32, then 23 bits; absolute 2^-20.5 in [−2π, 2π]</description></item>
 /// <item><term>tanh</term><description>11 bits, subnormals as they are; relative 2^-11</description></item>
 /// <item><term>div</term><description>a·(1/b), both steps rounded to f32, 1/b a zero below 2^-126; 2 ulp for |b| in [2^-126, 2^126]</description></item>

@@ -15,7 +15,7 @@ namespace KernelAD.Emulator;
 /// </param>
 /// <param name="Relu">Whether negative floats become zero.</param>
 /// <remarks>
-/// Beyond rounding: NaN to an integer gives 0, but from f64, or to 64 bits, only the top bit set. NaN to a float gives the canonical NaN, or 0 with <c>.sat</c>.
+/// NaN to an integer gives 0, but from f64, or to 64 bits, only the top bit set. NaN to a float gives the canonical NaN, or 0 with <c>.sat</c>.
 /// A float beyond the destination's range becomes what IEEE 754 says for the rounding: infinity, or the largest number.
 /// </remarks>
 internal readonly record struct Conversion(

@@ -83,7 +83,9 @@ internal sealed unsafe class GlobalRaces(int granule)
     {
         Launch launch = warp.Block.Launch;
         long number = other.Block - 1;
-        string block = number == warp.Block.Number ? "" : $" of block ({number % launch.Grid.X},{number / launch.Grid.X % launch.Grid.Y},{number / launch.Grid.X / launch.Grid.Y})";
+        string block = number == warp.Block.Number
+            ? ""
+            : $" of block ({number % launch.Grid.X},{number / launch.Grid.X % launch.Grid.Y},{number / launch.Grid.X / launch.Grid.Y})";
         warp.Block.Report(warp, op, FindingKind.Race, lane, address,
             $"{does} global address 0x{address:x}, {done} by {warp.Block.Name(other.Warp, other.Lane)}{block} at PTX line "
             + $"{launch.Kernel.Program.Instructions[other.Op].Line} {(block.Length > 0 ? "in the same launch" : "with no barrier between")}.");

@@ -127,7 +127,9 @@ internal sealed unsafe class SharedRaces
     private void Report(WarpState warp, Op* op, int lane, int unit, string does, string done, int otherWarp, int otherLane, int otherOp)
     {
         int line = _block.Launch.Kernel.Program.Instructions[otherOp].Line;
-        string between = otherWarp == warp.Index && otherLane == lane ? "while the copy was in flight" : otherWarp == warp.Index ? "with no 'bar.warp.sync' between" : "with no barrier between";
+        string between = otherWarp != warp.Index ? "with no barrier between"
+            : otherLane != lane ? "with no 'bar.warp.sync' between"
+            : "while the copy was in flight";
         _block.Report(warp, op, FindingKind.Race, lane, (ulong)(unit * _granule),
             $"{does} shared address 0x{unit * _granule:x}, {done} by {_block.Name(otherWarp, otherLane)} at PTX line {line} {between}.");
     }

@@ -161,9 +161,9 @@ internal sealed unsafe class CopyQueue(WarpState warp)
         int address = copy.Destinations[lane];
         byte* destination = block.Shared + address;
         byte* source = (byte*)copy.Pointers[lane];
-        if (length == 16)
+        if (length == size)
         {
-            Unsafe.CopyBlockUnaligned(destination, source, 16);
+            MoveWhole(destination, source, size);
         }
         else
         {
@@ -183,5 +183,22 @@ internal sealed unsafe class CopyQueue(WarpState warp)
         }
 
         block.SharedRaces?.Land(warp, copy.Op, lane, address, size, copy.Clock);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void MoveWhole(byte* destination, byte* source, int size)
+    {
+        switch (size)
+        {
+            case sizeof(uint):
+                *(uint*)destination = *(uint*)source;
+                break;
+            case sizeof(ulong):
+                *(ulong*)destination = *(ulong*)source;
+                break;
+            default:
+                Unsafe.CopyBlockUnaligned(destination, source, 16);
+                break;
+        }
     }
 }

@@ -72,18 +72,21 @@ internal static unsafe class KernelRun
 
         if (block.X < 1 || block.Y < 1 || block.Z is < 1 or > MaxThreadsZ || (long)block.X * block.Y * block.Z > kernel.MaxThreads)
         {
-            throw new ArgumentException($"A block of {block.X}×{block.Y}×{block.Z} threads is not possible: kernel '{kernel.Name}' takes {kernel.MaxThreads} at most.", nameof(block));
+            throw new ArgumentException(
+                $"A block of {block.X}×{block.Y}×{block.Z} threads is not possible: kernel '{kernel.Name}' takes {kernel.MaxThreads} at most.", nameof(block));
         }
 
         if (kernel.RequiredBlock is LaunchSize required && required != block)
         {
-            throw new ArgumentException($"Kernel '{kernel.Name}' needs blocks of {required.X}×{required.Y}×{required.Z} threads, not {block.X}×{block.Y}×{block.Z}.", nameof(block));
+            throw new ArgumentException(
+                $"Kernel '{kernel.Name}' needs blocks of {required.X}×{required.Y}×{required.Z} threads, not {block.X}×{block.Y}×{block.Z}.", nameof(block));
         }
 
         if (dynamicSharedBytes < 0 || kernel.StaticSharedBytes + (long)dynamicSharedBytes > kernel.Target.MaxSharedMemoryPerBlock)
         {
             throw new ArgumentException(
-                $"{kernel.StaticSharedBytes} + {dynamicSharedBytes} bytes of shared memory are more than the {kernel.Target.MaxSharedMemoryPerBlock} that a block may have on {kernel.Target.Name}.",
+                $"{kernel.StaticSharedBytes} + {dynamicSharedBytes} bytes of shared memory are more than the "
+                + $"{kernel.Target.MaxSharedMemoryPerBlock} that a block may have on {kernel.Target.Name}.",
                 nameof(dynamicSharedBytes));
         }
 

@@ -17,7 +17,10 @@ internal static class KernelCompiler
         if (shared > EmulatedTarget.DefaultSharedMemoryPerBlock)
         {
             throw new PtxException(
-                module, entry.Line, $"{shared} bytes of static shared memory in kernel '{entry.Name}'", $"at most {EmulatedTarget.DefaultSharedMemoryPerBlock}: more has to be dynamic");
+                module,
+                entry.Line,
+                $"{shared} bytes of static shared memory in kernel '{entry.Name}'",
+                $"at most {EmulatedTarget.DefaultSharedMemoryPerBlock}: more has to be dynamic");
         }
 
         const long MaxLocalBytes = 512 << 10;

@@ -1,5 +1,15 @@
 namespace KernelAD.Kernels.Device;
 
+/// <summary>Two floats: a value of each of the two rows of a 16×8 accumulator that a lane shares in.</summary>
+internal struct F2
+{
+    /// <summary>The value of row lane/4.</summary>
+    public float X;
+
+    /// <summary>The value of row lane/4 + 8.</summary>
+    public float Y;
+}
+
 /// <summary>Four floats: one lane's share of a 16×8 accumulator, or 16 bytes of memory.</summary>
 internal struct F4
 {

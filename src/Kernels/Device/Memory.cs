@@ -36,6 +36,19 @@ internal static class Global
         return value;
     }
 
+    /// <summary>Two halves at an address that need not be aligned to both, as they are in memory; from byte <paramref name="bytes"/> on zeros, nothing read.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static uint HalvesOrZero(long address, int bytes)
+    {
+        CudaAsm.Emit(
+            "{ .reg .pred p, q; .reg .b16 l, h; setp.gt.s32 p, %2, 0; setp.gt.s32 q, %2, 2; mov.b16 l, 0; mov.b16 h, 0;"
+            + " @p ld.global.b16 l, [%1]; @q ld.global.b16 h, [%1+2]; mov.b32 %0, {l, h}; }",
+            out uint halves,
+            address,
+            bytes);
+        return halves;
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static F4 Float4(long address)
     {
@@ -116,6 +129,13 @@ internal static class Shared
     public static float Float(uint address)
     {
         CudaAsm.Emit("ld.shared.f32 %0, [%1];", out float value, address);
+        return value;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static uint UInt(uint address)
+    {
+        CudaAsm.Emit("ld.shared.u32 %0, [%1];", out uint value, address);
         return value;
     }
 

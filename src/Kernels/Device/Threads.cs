@@ -53,4 +53,36 @@ internal static class Threads
         value = Numbers.MaxOrNaN(value, ShuffleXor(value, 2));
         return Numbers.MaxOrNaN(value, ShuffleXor(value, 1));
     }
+
+    /// <summary>Sum over the 4 lanes that share lane/4, in all of them.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float SumOfFour(float value)
+    {
+        value += ShuffleXor(value, 1);
+        return value + ShuffleXor(value, 2);
+    }
+
+    /// <summary>Sum over the 8 lanes that share lane/8, in all of them.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float SumOfEight(float value)
+    {
+        value = SumOfFour(value);
+        return value + ShuffleXor(value, 4);
+    }
+
+    /// <summary>Maximum over the 4 lanes that share lane/4, in all of them.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float MaxOfFour(float value)
+    {
+        value = Numbers.Max(value, ShuffleXor(value, 1));
+        return Numbers.Max(value, ShuffleXor(value, 2));
+    }
+
+    /// <summary>Maximum over the 8 lanes that share lane/8, in all of them.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float MaxOfEight(float value)
+    {
+        value = MaxOfFour(value);
+        return Numbers.Max(value, ShuffleXor(value, 4));
+    }
 }

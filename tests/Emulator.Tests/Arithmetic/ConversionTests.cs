@@ -322,8 +322,8 @@ internal sealed unsafe class ConversionTests
     {
         double[] special =
         [
-            0, -0.0, 0.5, -0.5, 1.5, -1.5, 2.5, -2.5, 0.49999997, 127.5, 128, -128.5, -129, 255.5, 32767.5, 65535.5, 2147483647, 2147483648, -2147483649.0, 4294967296,
-            9.3e18, -9.3e18, 1.9e19, double.PositiveInfinity, double.NegativeInfinity,
+            0, -0.0, 0.5, -0.5, 1.5, -1.5, 2.5, -2.5, 0.49999997, 127.5, 128, -128.5, -129, 255.5, 32767.5, 65535.5,
+            2147483647, 2147483648, -2147483649.0, 4294967296, 9.3e18, -9.3e18, 1.9e19, double.PositiveInfinity, double.NegativeInfinity,
         ];
         return special.Concat(Enumerable.Range(0, 500).Select(_ => (random.NextDouble() - 0.5) * Math.Pow(2, random.Next(-3, 70))));
     }

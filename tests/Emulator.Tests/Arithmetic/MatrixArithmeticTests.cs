@@ -318,8 +318,10 @@ internal sealed unsafe class MatrixArithmeticTests
         _ => BitConverter.UInt32BitsToSingle(registers[i][lane]),
     };
 
-    private static (double[,] A, double[,] B, double[,] C) RandomMatrices(in MatrixForm form, Random random) =>
-        (RandomMatrix(random, form.M, form.K, form.A), RandomMatrix(random, form.K, MatrixForm.N, form.B), RandomMatrix(random, form.M, MatrixForm.N, form.Accumulator));
+    private static (double[,] A, double[,] B, double[,] C) RandomMatrices(in MatrixForm form, Random random) => (
+        RandomMatrix(random, form.M, form.K, form.A),
+        RandomMatrix(random, form.K, MatrixForm.N, form.B),
+        RandomMatrix(random, form.M, MatrixForm.N, form.Accumulator));
 
     /// <summary>Numbers that the type holds exactly, of different size.</summary>
     private static double[,] RandomMatrix(Random random, int rows, int columns, PtxType type)

@@ -36,7 +36,8 @@ public sealed unsafe class DriverTests
         using DriverRig rig = new();
         AssertRefused(".version 7.8\n.target sm_90\n.address_size 64\n", CudaModuleFault.WrongArchitecture, CudaResult.NoBinaryForGpu, "line 2");
         AssertRefused(".version 99.0\n.target sm_80\n.address_size 64\n", CudaModuleFault.UnsupportedPtxVersion, CudaResult.UnsupportedPtxVersion, "line 1");
-        AssertRefused(".version 7.0\n.target sm_80\n.address_size 64\n.visible .entry k()\n{\n  mul.f32 x;\n}", CudaModuleFault.InvalidPtx, CudaResult.InvalidPtx, "line 6");
+        string malformed = ".version 7.0\n.target sm_80\n.address_size 64\n.visible .entry k()\n{\n  mul.f32 x;\n}";
+        AssertRefused(malformed, CudaModuleFault.InvalidPtx, CudaResult.InvalidPtx, "line 6");
         AssertRefused("", CudaModuleFault.InvalidPtx, CudaResult.InvalidPtx, "line 1");
 
         void AssertRefused(string ptx, CudaModuleFault fault, int code, string log)

@@ -111,19 +111,23 @@ internal static class ComparisonFunctions
     internal readonly struct IsFinite : Lanes.IBinary, Lanes.IBinary64
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static Vector256<uint> Invoke(Vector256<uint> a, Vector256<uint> b) => Less.Invoke(a & Vector256.Create(0x7FFF_FFFFu), Vector256.Create(0x7F80_0000u));
+        public static Vector256<uint> Invoke(Vector256<uint> a, Vector256<uint> b) =>
+            Less.Invoke(a & Vector256.Create(0x7FFF_FFFFu), Vector256.Create(0x7F80_0000u));
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static Vector256<ulong> Invoke(Vector256<ulong> a, Vector256<ulong> b) => Less.Invoke(a & Vector256.Create(long.MaxValue).AsUInt64(), Vector256.Create(0x7FFUL << 52));
+        public static Vector256<ulong> Invoke(Vector256<ulong> a, Vector256<ulong> b) =>
+            Less.Invoke(a & Vector256.Create(long.MaxValue).AsUInt64(), Vector256.Create(0x7FFUL << 52));
     }
 
     internal readonly struct IsInfinite : Lanes.IBinary, Lanes.IBinary64
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static Vector256<uint> Invoke(Vector256<uint> a, Vector256<uint> b) => Equal.Invoke(a & Vector256.Create(0x7FFF_FFFFu), Vector256.Create(0x7F80_0000u));
+        public static Vector256<uint> Invoke(Vector256<uint> a, Vector256<uint> b) =>
+            Equal.Invoke(a & Vector256.Create(0x7FFF_FFFFu), Vector256.Create(0x7F80_0000u));
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static Vector256<ulong> Invoke(Vector256<ulong> a, Vector256<ulong> b) => Equal.Invoke(a & Vector256.Create(long.MaxValue).AsUInt64(), Vector256.Create(0x7FFUL << 52));
+        public static Vector256<ulong> Invoke(Vector256<ulong> a, Vector256<ulong> b) =>
+            Equal.Invoke(a & Vector256.Create(long.MaxValue).AsUInt64(), Vector256.Create(0x7FFUL << 52));
     }
 
     /// <summary>Whether the exponent's bits are zero and others are not.</summary>

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace KernelAD.Emulator;
 
 /// <content>Loads, stores, atomics, asynchronous copies and matrices.</content>
@@ -328,7 +330,8 @@ internal sealed unsafe partial class InstructionSelector
             throw Refuse();
         }
 
-        MatrixForm form = new(shape[1] == '8' ? 8 : 16, int.Parse(shape.AsSpan(shape.IndexOf('k', StringComparison.Ordinal) + 1), System.Globalization.CultureInfo.InvariantCulture), a, b, c, isSaturated);
+        ReadOnlySpan<char> depth = shape.AsSpan(shape.IndexOf('k', StringComparison.Ordinal) + 1);
+        MatrixForm form = new(shape[1] == '8' ? 8 : 16, int.Parse(depth, CultureInfo.InvariantCulture), a, b, c, isSaturated);
         if (!form.IsSupported)
         {
             throw Refuse();
