@@ -14,7 +14,7 @@ internal static class Elementwise
 {
     /// <summary>The kernels to compile.</summary>
     public static IEnumerable<KernelDefinition> Definitions() =>
-        [KernelCatalog.Kernel<ElementwiseArguments>("elementwise", ElementwiseArguments.Threads, 4, 0, 56, Compute)];
+        [KernelCatalog.Kernel<ElementwiseArguments>("elementwise", ElementwiseArguments.Threads, 4, 0, 32, Compute)];
 
     /// <summary>A thread a unit.</summary>
     public static void Compute(ElementwiseArguments a)

@@ -19,8 +19,8 @@ internal static class Filters
     public static IEnumerable<KernelDefinition> Definitions() =>
     [
         KernelCatalog.Kernel<FilterArguments>("separable_filter", FilterArguments.Threads, 8, 0, 56, Separable),
-        KernelCatalog.Kernel<PoolArguments>("pool", PoolArguments.Threads, 8, 0, 48, Pool),
-        KernelCatalog.Kernel<ResizeArguments>("resize", ResizeArguments.Threads, 16, 0, 40, Resize),
+        KernelCatalog.Kernel<PoolArguments>("pool", PoolArguments.Threads, 8, 0, 32, Pool),
+        KernelCatalog.Kernel<ResizeArguments>("resize", ResizeArguments.Threads, 16, 0, 32, Resize),
     ];
 
     /// <summary>y[i] = Σₖ taps[k] · x[i + k − radius] down the columns, then along the rows. FLOPs 4 a tap and result.</summary>

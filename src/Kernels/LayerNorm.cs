@@ -18,7 +18,7 @@ internal static class LayerNorm
     public static IEnumerable<KernelDefinition> Definitions() =>
     [
         KernelCatalog.Kernel<LayerNormArguments>("layer_norm_row", LayerNormArguments.Threads, 6, 0, 72, Row),
-        KernelCatalog.Kernel<LayerNormArguments>("layer_norm_loop", LayerNormArguments.Threads, 8, 0, 48, Loop),
+        KernelCatalog.Kernel<LayerNormArguments>("layer_norm_loop", LayerNormArguments.Threads, 8, 0, 40, Loop),
     ];
 
     /// <summary>Lane l holds columns 4·l … 4·l + 3 of every 128.</summary>

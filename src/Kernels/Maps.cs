@@ -24,8 +24,8 @@ internal static class Maps
     public static IEnumerable<KernelDefinition> Definitions() =>
     [
         KernelCatalog.Kernel<DistanceArguments>("token_distance", DistanceArguments.Threads, 4, 0, 40, TokenDistance),
-        KernelCatalog.Kernel<DistanceArguments>("plane_distance", DistanceArguments.Threads, 4, DistanceArguments.PlaneSharedBytes, 40, PlaneDistance),
-        KernelCatalog.Kernel<GradientSimilarityArguments>("gradient_similarity", GradientSimilarityArguments.Threads, 16, 0, 56, GradientSimilarity),
+        KernelCatalog.Kernel<DistanceArguments>("plane_distance", DistanceArguments.Threads, 4, DistanceArguments.PlaneSharedBytes, 32, PlaneDistance),
+        KernelCatalog.Kernel<GradientSimilarityArguments>("gradient_similarity", GradientSimilarityArguments.Threads, 16, 0, 40, GradientSimilarity),
     ];
 
     /// <summary>A warp a token.</summary>

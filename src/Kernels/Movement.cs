@@ -12,8 +12,8 @@ internal static class Movement
     /// <summary>The kernels to compile.</summary>
     public static IEnumerable<KernelDefinition> Definitions() =>
     [
-        KernelCatalog.Kernel<TransposeArguments>("transpose", TransposeArguments.Threads, 4, TransposeArguments.SharedBytes, 40, Transpose),
-        KernelCatalog.Kernel<GatherArguments>("gather", GatherArguments.Threads, 4, 0, 40, Gather),
+        KernelCatalog.Kernel<TransposeArguments>("transpose", TransposeArguments.Threads, 4, TransposeArguments.SharedBytes, 24, Transpose),
+        KernelCatalog.Kernel<GatherArguments>("gather", GatherArguments.Threads, 4, 0, 24, Gather),
     ];
 
     /// <summary>
