@@ -95,7 +95,11 @@ internal sealed class ElementwiseTests(string architecture)
         DeviceArray sum = bench.Place(a);
         bench.Run("elementwise", Grid(513), Arguments([513], [1], [1], [1]) with
         {
-            A = sum.Address, B = bench.Place(b).Address, Y = sum.Address, Combination = Combination.Add, Columns = 513,
+            A = sum.Address,
+            B = bench.Place(b).Address,
+            Y = sum.Address,
+            Combination = Combination.Add,
+            Columns = 513,
         });
         Assert.That(bench.Read(sum), Is.EqualTo(a.Zip(b, (u, v) => u + v)));
     }

@@ -38,7 +38,13 @@ internal sealed class FilterTests(string architecture)
         DeviceArray x = bench.Place(TestData.Values(256 * 256, seed: 1)), y = bench.Unwritten(256 * 256), taps = bench.Place(TestData.Values(33, seed: 2));
         LaunchCounters counters = bench.Count("separable_filter", new LaunchSize(4, 32), new FilterArguments
         {
-            X = x.Address, Y = y.Address, Taps = taps.Address, Radius = 16, Height = 256, Width = 256, Border = FilterBorder.Reflect,
+            X = x.Address,
+            Y = y.Address,
+            Taps = taps.Address,
+            Radius = 16,
+            Height = 256,
+            Width = 256,
+            Border = FilterBorder.Reflect,
         }, FilterArguments.SharedBytes(16));
         Assert.That(counters[CounterNames.GlobalLoadBytes] / (double)(256 * 256 * 4), Is.LessThan(14));
         Assert.That(counters[CounterNames.GlobalStoreSectors], Is.EqualTo(256 * 256 * 4 / 32));

@@ -117,7 +117,12 @@ internal sealed class MapTests(string architecture)
             planes);
         bench.Run("gradient_similarity", grid, new GradientSimilarityArguments
         {
-            A = bench.Place(a).Address, B = bench.Place(b).Address, Y = y.Address, Height = height, Width = width, C = 0.0026f,
+            A = bench.Place(a).Address,
+            B = bench.Place(b).Address,
+            Y = y.Address,
+            Height = height,
+            Width = width,
+            C = 0.0026f,
         });
         TestData.AssertClose(bench.Read(y), Similarity(a, b, planes, height, width, 0.0026), 2e-6);
     }

@@ -37,7 +37,13 @@ internal sealed class MovementTests(string architecture)
         DeviceArray x = bench.Place(TestData.Values(64 * 96, seed: 1)), y = bench.Poisoned(64 * 96);
         LaunchCounters counters = bench.Count("transpose", new LaunchSize(3, 2), new TransposeArguments
         {
-            X = x.Address, Y = y.Address, Rows = 64, Columns = 96, YColumns = 64, XStride = 96, YStride = 64,
+            X = x.Address,
+            Y = y.Address,
+            Rows = 64,
+            Columns = 96,
+            YColumns = 64,
+            XStride = 96,
+            YStride = 64,
         });
         Assert.That(counters[CounterNames.GlobalLoadSectors], Is.EqualTo(64 * 96 * 4 / 32));
         Assert.That(counters[CounterNames.GlobalStoreSectors], Is.EqualTo(64 * 96 * 4 / 32));

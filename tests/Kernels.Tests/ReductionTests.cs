@@ -42,7 +42,10 @@ internal sealed class ReductionTests(string architecture)
         DeviceArray partial = bench.Unwritten(rows * parts), y = bench.Unwritten(rows);
         ReduceArguments arguments = RowArguments(rows, length, ReduceOperation.Max, 1, ReduceArguments.BlockWarps) with
         {
-            X = bench.Place(x).Address, Y = partial.Address, Parts = Divisor.Of(parts), PartLength = partLength,
+            X = bench.Place(x).Address,
+            Y = partial.Address,
+            Parts = Divisor.Of(parts),
+            PartLength = partLength,
         };
         bench.Run("reduce_rows", RowGrid(arguments), arguments);
         arguments = RowArguments(rows, parts, ReduceOperation.Max, 1, 1) with { X = partial.Address, Y = y.Address };
@@ -90,7 +93,13 @@ internal sealed class ReductionTests(string architecture)
         DeviceArray y = bench.Unwritten(rows * width);
         bench.Run("softmax", new LaunchSize(DeviceBench.Blocks(rows, SoftmaxArguments.RowsPerBlock)), new SoftmaxArguments
         {
-            X = bench.Place(x, type).Address, Y = y.Address, Rows = rows, Width = width, XStride = width, YStride = width, XType = type,
+            X = bench.Place(x, type).Address,
+            Y = y.Address,
+            Rows = rows,
+            Width = width,
+            XStride = width,
+            YStride = width,
+            XType = type,
         });
         double[] expected = [.. Enumerable.Range(0, rows).SelectMany(r => Softmax(x.AsSpan(r * width, width).ToArray()))];
         TestData.AssertClose(bench.Read(y), expected, 1e-9, 3e-6);
