@@ -99,7 +99,7 @@ public sealed class SeededFaultTests
                 bar.sync 0;
                 @%p1 ld.shared.u32 %r10, [%r6];
                 BARRIER
-                @!%p1 st.shared.u32 [%r5], %r3; // found
+                @!%p1 st.shared.u32 [%r5], %r6; // found
                 """,
             Seed = ("BARRIER", "", "bar.sync 0;"),
         },
@@ -199,7 +199,7 @@ public sealed class SeededFaultTests
                 """,
             Seed = ("BARRIER", "", "bar.sync 0;"),
         },
-        new("a shuffle with lanes missing", FindingKind.IncompleteWarp, 1)
+        new("a shuffle with lanes missing", FindingKind.IncompleteWarp, 1, 16)
         {
             Body = """
                 setp.lt.u32 %p4, %r1, 16;

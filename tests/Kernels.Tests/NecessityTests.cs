@@ -27,7 +27,19 @@ internal sealed partial class NecessityTests(string architecture)
         ["attention_fp16_32"] = [Attention(StorageType.Half, 32)],
         ["attention_fp16_64"] = [Attention(StorageType.Half, 64)],
         ["attention_fp16_128"] = [Attention(StorageType.Half, 128)],
-        ["attention_fp16_64_any"] = [Attention(StorageType.Half, 50)],
+        ["attention_fp16_64_any"] = [KernelCases.Attention(new AttentionProblem
+        {
+            Operands = StorageType.Half,
+            Queries = 130,
+            Keys = 130,
+            Heads = 1,
+            KeyWidth = 48,
+            ValueWidth = 48,
+            Mask = AttentionMask.Others,
+            GridWidth = 13,
+            RowRadius = 1,
+            ColumnRadius = 2,
+        })],
     };
 
     private static IEnumerable<string> Kernels => Launches.Keys;
