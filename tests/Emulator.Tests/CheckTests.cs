@@ -47,6 +47,7 @@ public sealed class CheckTests
         yield return Fault("a missing barrier before a write", FindingKind.Race,
             "st.shared.u32 [%r2], %r1; bar.sync 0; ld.shared.u32 %r10, [%r3]; st.shared.u32 [%r2], %r10;",
             "st.shared.u32 [%r2], %r1; bar.sync 0; ld.shared.u32 %r10, [%r3]; bar.sync 0; st.shared.u32 [%r2], %r10;");
+        yield return Fault("two writers of one word", FindingKind.Race, "st.shared.u32 [%r4], %r1;", "st.shared.u32 [%r4], 5;");
         yield return Fault("lanes that do not wait for their warp", FindingKind.Race,
             "st.shared.u32 [%r2], %r1; xor.b32 %r9, %r5, 4; add.u32 %r9, %r4, %r9; ld.shared.u32 %r10, [%r9];",
             "st.shared.u32 [%r2], %r1; bar.warp.sync -1; xor.b32 %r9, %r5, 4; add.u32 %r9, %r4, %r9; ld.shared.u32 %r10, [%r9];");
