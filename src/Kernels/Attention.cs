@@ -208,7 +208,8 @@ internal static class Attention
             W = Numbers.Reciprocal(Threads.SumOfEight(sums.W)),
         });
 
-        // No barrier: other warps' last reads of q and k came before the last tile's second one, and this does not reach the values and weights that were read behind it.
+        // No barrier: other warps' last reads of q and k came before the last tile's second one, and the staged rows do not reach the values and weights that
+        // were read behind it.
         uint pitch = (uint)(width * sizeof(float)) + StagingGap, own = smem + ((uint)Threads.Warp * AttentionLaunch.WarpQueries * pitch);
         output.Stage(own + ((uint)laneRow * pitch) + ((uint)laneKey * 16), pitch);
         if (width > 32)
@@ -374,7 +375,7 @@ internal static class Attention
         return Numbers.Exp2(old - highest);
     }
 
-    /// <summary>Stores a warp's 16 rows, which its lanes have staged and can see in shared memory of its own, so that neighbouring lanes write neighbouring vectors.</summary>
+    /// <summary>Stores a warp's 16 rows, which its lanes have staged in shared memory of its own, so that neighbouring lanes write neighbouring vectors.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void StoreRows(AttentionArguments a, int width, uint own, uint pitch, int firstQuery)
     {

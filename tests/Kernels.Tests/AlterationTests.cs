@@ -6,8 +6,8 @@ using KernelAD.Interop;
 namespace KernelAD.Kernels.Tests;
 
 /// <summary>
-/// One arithmetic instruction of a shipped kernel is altered: comparing with the reference has to tell. It shows that the references, shapes and tolerances of these tests are
-/// sharp enough to see a kernel that is wrong in one place.
+/// One arithmetic instruction of a shipped kernel is altered: comparing with the reference has to tell. It shows that references, shapes and tolerances are sharp
+/// enough to see a kernel that is wrong in one place.
 /// </summary>
 internal sealed partial class AlterationTests
 {

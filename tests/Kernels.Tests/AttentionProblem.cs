@@ -193,7 +193,8 @@ internal sealed record AttentionProblem
                     // Half weights below 2⁻¹⁴ are rounded to multiples of 2⁻²⁴.
                     double weightError = Rounding.Unit(Operands) + (2 * logitError) + 2e-6;
                     double underflow = Operands == StorageType.Half ? Math.ScaleB(values, -25) : 0;
-                    tolerance[index] = (size * weightError) + underflow + (Math.Abs(sum) * Rounding.Unit(Type)) + (Type == StorageType.Half ? Math.ScaleB(1, -25) : 0);
+                    tolerance[index] = (size * weightError) + underflow + (Math.Abs(sum) * Rounding.Unit(Type))
+                        + (Type == StorageType.Half ? Math.ScaleB(1, -25) : 0);
                 }
             }
         }

@@ -160,7 +160,8 @@ internal sealed class AttentionTests(string architecture, StorageType operands)
         const int Queries = 64, Keys = 192, SectorBytes = 32;
         AttentionProblem problem = new() { Queries = Queries, Keys = Keys, Heads = 1, KeyWidth = keyWidth, ValueWidth = valueWidth };
         using DeviceBench bench = new(architecture, EmulatorChecks.Memory);
-        (problem with { Operands = operands }).Run(bench, Fill(Queries * keyWidth, 1, 1), Fill(Keys * keyWidth, 2, 1), Fill(Keys * valueWidth, 3, 1), out LaunchCounters counters);
+        float[] q = Fill(Queries * keyWidth, 1, 1), k = Fill(Keys * keyWidth, 2, 1), v = Fill(Keys * valueWidth, 3, 1);
+        (problem with { Operands = operands }).Run(bench, q, k, v, out LaunchCounters counters);
         int tiles = operands == StorageType.Float && keyWidth > 64 ? 2 : 1;
         long bytes = ((Queries * keyWidth) + (tiles * Keys * (keyWidth + valueWidth))) * DeviceArray.ElementBytes(operands);
         Assert.Multiple(() =>

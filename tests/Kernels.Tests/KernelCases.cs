@@ -35,17 +35,19 @@ internal static class KernelCases
         return null;
     }
 
-    /// <summary>A Linear layer with an epilogue of everything that it can do, or of nothing.</summary>
+    /// <summary>A Linear layer, bare or with all that its epilogue can do.</summary>
     /// <param name="kernel">The entry's name.</param>
     /// <param name="m">Rows.</param>
     /// <param name="n">Columns.</param>
     /// <param name="k">Width.</param>
     /// <param name="function">The epilogue's function.</param>
     /// <param name="whole">Whether a bias, a scale and a residual are there too.</param>
-    public static Func<DeviceBench, string?> Linear(string kernel, int m, int n, int k, EpilogueFunction function = EpilogueFunction.None, bool whole = false) => bench =>
+    public static Func<DeviceBench, string?> Linear(
+        string kernel, int m, int n, int k, EpilogueFunction function = EpilogueFunction.None, bool whole = false) => bench =>
     {
         StorageType operand = Operand(kernel);
-        float[] x = Operands(m * k, 1, operand), w = Operands(n * k, 2, operand), bias = new float[n], scale = [.. Enumerable.Repeat(1f, n)], residual = new float[m * n];
+        float[] x = Operands(m * k, 1, operand), w = Operands(n * k, 2, operand);
+        float[] bias = new float[n], scale = [.. Enumerable.Repeat(1f, n)], residual = new float[m * n];
         DeviceArray y = bench.Poisoned(m * n);
         LinearArguments a = LinearReference.Arguments(bench, operand, x, w, y, m, n, k);
         a.Function = function;
@@ -95,5 +97,6 @@ internal static class KernelCases
     public static StorageType Operand(string kernel) => kernel.Contains("fp16", StringComparison.Ordinal) ? StorageType.Half
         : kernel.Contains("tf32", StringComparison.Ordinal) ? StorageType.Tf32 : StorageType.Float;
 
-    private static float[] Operands(int count, int seed, StorageType type) => [.. TestData.Values(count, seed, outliers: false).Select(v => Rounding.To(type, v))];
+    private static float[] Operands(int count, int seed, StorageType type) =>
+        [.. TestData.Values(count, seed, outliers: false).Select(v => Rounding.To(type, v))];
 }

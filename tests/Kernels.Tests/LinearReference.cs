@@ -20,7 +20,8 @@ internal static class LinearReference
     /// <summary>The arguments of y = x·Wᵀ, both operands placed as the kernels want them.</summary>
     public static LinearArguments Arguments(DeviceBench bench, StorageType operand, float[] x, float[] w, DeviceArray y, int m, int n, int k) => new()
     {
-        X = bench.Place(TestData.Padded(x, k, (k + 7) / 8 * 8).Select(v => float.IsNaN(v) ? 0 : v).Zip(PadMask(x, k), (v, nan) => nan ? float.NaN : v).ToArray(), operand).Address,
+        X = bench.Place(
+            TestData.Padded(x, k, (k + 7) / 8 * 8).Select(v => float.IsNaN(v) ? 0 : v).Zip(PadMask(x, k), (v, nan) => nan ? float.NaN : v).ToArray(), operand).Address,
         Weight = bench.Place(WeightPanels.Pack(w, n, k, operand, operand == StorageType.Float), operand).Address,
         Y = y.Address,
         M = m,
@@ -63,7 +64,10 @@ internal static class LinearReference
         return 0.5 + (sum * Math.Exp(-x * x / 2) / Math.Sqrt(2 * Math.PI));
     }
 
-    /// <summary>Where a result is not the product in float64, in words; null if it is everywhere. A sum of k terms may be off by their magnitude times k roundings, in practice far less.</summary>
+    /// <summary>
+    /// Where a result is not the product in float64, in words; null if it is everywhere. A sum of k terms may be off by their magnitude times k roundings, in
+    /// practice far less.
+    /// </summary>
     public static string? Deviation(
         float[] y, float[] x, float[] w, int m, int n, int k, Func<int, int, double, double> finish, double resultError = 0, double gain = 1, double operandError = 0)
     {

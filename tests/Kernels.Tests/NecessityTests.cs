@@ -5,8 +5,8 @@ using KernelAD.Emulator;
 namespace KernelAD.Kernels.Tests;
 
 /// <summary>
-/// Each barrier and each wait for copies of the products' and attention's shipped text is there for a reason: without it the emulator finds a fault, or the result is wrong.
-/// It also shows that the emulator's checks would find the like in a kernel that is new.
+/// Each barrier and each wait for copies in the products' and attention's shipped text is there for a reason: without it the emulator finds a fault, or the
+/// result is wrong. It also shows that the emulator's checks would find the like in a new kernel.
 /// </summary>
 [TestFixture("sm_75")]
 [TestFixture("sm_80")]
@@ -57,11 +57,12 @@ internal sealed partial class NecessityTests(string architecture)
             string[] changed = [.. lines];
             changed[line] = change;
             string? fault = Fault(kernel, changed);
+            string description = $"line {line + 1}: {lines[line].Trim()} → {(change.Length > 0 ? change : "nothing")}";
             changes++;
-            TestContext.Out.WriteLine($"{kernel}, line {line + 1}: {lines[line].Trim()} → {(change.Length > 0 ? change.Trim() : "nothing")}: {fault ?? "not found"}");
+            TestContext.Out.WriteLine($"{kernel}, {description}: {fault ?? "not found"}");
             if (fault is null)
             {
-                unfound.Add($"line {line + 1}: {lines[line].Trim()} → {(change.Length > 0 ? change.Trim() : "nothing")}");
+                unfound.Add(description);
             }
         }
 
@@ -74,8 +75,11 @@ internal sealed partial class NecessityTests(string architecture)
     }
 
     /// <summary>Attention of two warps and two that have no queries, where the block has as many, over three tiles of keys.</summary>
-    private static Func<DeviceBench, string?> Attention(StorageType operands, int width) => KernelCases.Attention(
-        new AttentionProblem { Operands = operands, Queries = 30, Keys = width > 64 || operands == StorageType.Float ? 90 : 170, Heads = 1, KeyWidth = width, ValueWidth = width });
+    private static Func<DeviceBench, string?> Attention(StorageType operands, int width)
+    {
+        int keys = width > 64 || operands == StorageType.Float ? 90 : 170;
+        return KernelCases.Attention(new AttentionProblem { Operands = operands, Queries = 30, Keys = keys, Heads = 1, KeyWidth = width, ValueWidth = width });
+    }
 
     /// <summary>Each instruction that waits left out, and each wait for copies made to wait for one group less.</summary>
     private static IEnumerable<(int Line, string Change)> Changes(string[] lines)
@@ -96,7 +100,8 @@ internal sealed partial class NecessityTests(string architecture)
         }
     }
 
-    private string? Fault(string kernel, string[] lines) => KernelCases.Fault(architecture, kernel, string.Join('\n', lines), EmulatorChecks.All, Launches[kernel]);
+    private string? Fault(string kernel, string[] lines) =>
+        KernelCases.Fault(architecture, kernel, string.Join('\n', lines), EmulatorChecks.All, Launches[kernel]);
 
     [GeneratedRegex(@"^\s*(bar\.sync|bar\.warp\.sync|cp\.async\.wait_group)\b")]
     private static partial Regex Waiting();
