@@ -207,9 +207,16 @@ internal static class Attention
             Z = Numbers.Reciprocal(Threads.SumOfEight(sums.Z)),
             W = Numbers.Reciprocal(Threads.SumOfEight(sums.W)),
         });
-        Threads.Barrier();
+
+        // No barrier: other warps' last reads of q and k came before the last tile's second one, and the staged rows do not reach the values and weights that
+        // were read behind it.
         uint pitch = (uint)(width * sizeof(float)) + StagingGap, own = smem + ((uint)Threads.Warp * AttentionLaunch.WarpQueries * pitch);
         output.Stage(own + ((uint)laneRow * pitch) + ((uint)laneKey * 16), pitch);
+        if (width > 32)
+        {
+            Threads.WarpBarrier(); // In narrower rows a lane stores what it has staged itself.
+        }
+
         StoreRows(a, width, own, pitch, warpQuery);
     }
 
@@ -322,6 +329,7 @@ internal static class Attention
         Threads.Barrier();
         uint pitch = (uint)(output.Width * sizeof(float)) + StagingGap, own = smem + ((uint)Threads.Warp * AttentionLaunch.WarpQueries * pitch);
         output.Stage(own + ((uint)laneRow * pitch) + ((uint)laneKey * sizeof(float)), pitch);
+        Threads.WarpBarrier();
         StoreRows(a, output.Width, own, pitch, warpQuery);
     }
 
@@ -367,14 +375,13 @@ internal static class Attention
         return Numbers.Exp2(old - highest);
     }
 
-    /// <summary>Stores a warp's 16 rows, which it has staged in its own shared memory, so that neighbouring lanes write neighbouring vectors.</summary>
+    /// <summary>Stores a warp's 16 rows, which its lanes have staged in shared memory of its own, so that neighbouring lanes write neighbouring vectors.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void StoreRows(AttentionArguments a, int width, uint own, uint pitch, int firstQuery)
     {
         int lane = Threads.Lane, lanesPerRow = width / 4, row = lane / lanesPerRow, column = (lane % lanesPerRow) * 4;
         long o = Head(a.O, a.OBatch, a.ValueWidth, Results.Size(a.Type));
         int columns = Numbers.Min(a.ValueWidth - column, 4);
-        Threads.WarpBarrier();
         for (; row < AttentionLaunch.WarpQueries; row += 32 / lanesPerRow)
         {
             int query = firstQuery + row;

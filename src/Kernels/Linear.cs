@@ -221,12 +221,15 @@ internal static class Linear
         int firstRow = (Grid.IdxY * side) + warpRow, firstColumn = (Grid.IdxX * side) + warpColumn;
         sums.Stage(stageTarget, 0);
         StoreFast(a, warpSide, y, own, rowBytes, firstRow, firstColumn);
+        Threads.WarpBarrier();
         sums.Stage(stageTarget, 1);
         StoreFast(a, warpSide, y, own, rowBytes, firstRow + 16, firstColumn);
         if (warpSide == 64)
         {
+            Threads.WarpBarrier();
             sums.Stage(stageTarget, 2);
             StoreFast(a, warpSide, y, own, rowBytes, firstRow + 32, firstColumn);
+            Threads.WarpBarrier();
             sums.Stage(stageTarget, 3);
             StoreFast(a, warpSide, y, own, rowBytes, firstRow + 48, firstColumn);
         }
@@ -301,7 +304,5 @@ internal static class Linear
             F4 v = Shared.Float4(own + ((uint)(row + i) * rowBytes) + (uint)(column * sizeof(float)));
             Epilogue.Store(a, y, firstRow + row + i, firstColumn + column, v);
         }
-
-        Threads.WarpBarrier();
     }
 }

@@ -64,6 +64,18 @@ internal sealed unsafe class DeviceBench : IDisposable
     /// <summary>Makes room for a result that nobody has written yet: reading it is a fault.</summary>
     public DeviceArray Unwritten(int count, StorageType type = StorageType.Float) => new(Allocate(count * DeviceArray.ElementBytes(type)), count, type);
 
+    /// <summary>Loads a kernel from another text than the one that ships; before it runs.</summary>
+    /// <param name="kernel">The entry's name.</param>
+    /// <param name="ptx">The text.</param>
+    /// <returns>The module and the entry.</returns>
+    public (CudaModule Module, CudaFunction Function) Load(string kernel, string ptx)
+    {
+        CudaModule module = _driver.LoadModule(_context, kernel, ptx);
+        (CudaModule Module, CudaFunction Function) loaded = (module, _driver.GetFunction(module, kernel));
+        _kernels.Add(kernel, loaded);
+        return loaded;
+    }
+
     /// <summary>Runs a kernel and waits for it.</summary>
     /// <param name="kernel">The entry's name.</param>
     /// <param name="grid">Blocks.</param>
@@ -75,9 +87,7 @@ internal sealed unsafe class DeviceBench : IDisposable
         KernelDefinition definition = KernelText.Definition(kernel);
         if (!_kernels.TryGetValue(kernel, out (CudaModule Module, CudaFunction Function) loaded))
         {
-            CudaModule module = _driver.LoadModule(_context, kernel, KernelText.Of(kernel, _target));
-            loaded = (module, _driver.GetFunction(module, kernel));
-            _kernels.Add(kernel, loaded);
+            loaded = Load(kernel, KernelText.Of(kernel, _target));
         }
 
         int bytes = sharedBytes ?? definition.SharedBytes;
