@@ -3,15 +3,15 @@ using KernelAD.Interop;
 namespace KernelAD.Emulator;
 
 /// <summary>
-/// A CUDA driver without a GPU: one device, whose kernels are interpreted (<see cref="EmulatorOptions"/> says how). It fails as NVIDIA's driver does, with its codes, and
-/// is stricter where that leaves mistakes to chance. Thread-safe; one thread at a time does the device's work.
+/// A CUDA driver without a GPU: one device, whose kernels are interpreted (<see cref="EmulatorOptions"/> says how). It fails as NVIDIA's driver does, with
+/// its codes, and is stricter where that leaves mistakes to chance. Thread-safe; one thread at a time does the device's work.
 /// </summary>
 /// <remarks>
 /// <para>
-/// Work is done as late as CUDA's rules allow: when a stream or event is synchronised, a copy to pageable memory is asked for or memory is freed, and then only
-/// what that has to wait for. Of a graph, what was recorded last is done first wherever its dependencies allow. This is on purpose: a missing synchronisation, or a missing wait between
-/// streams, shows as wrong data every time instead of now and then. A copy from pinned memory reads it when it is done; a copy from pageable memory has read it when the
-/// call returns.
+/// Work is done as late as CUDA's rules allow: when a stream or event is synchronised, a copy to pageable memory is asked for or memory is freed, and then
+/// only what that has to wait for. Of a graph, what was recorded last is done first wherever its dependencies allow. This is on purpose: a missing
+/// synchronisation, or a missing wait between streams, shows as wrong data every time instead of now and then. A copy from pinned memory reads it when it is
+/// done; a copy from pageable memory has read it when the call returns.
 /// </para>
 /// <para>
 /// A kernel's fault, and any other finding, is reported by the call that waits for the kernel and by every later one
@@ -43,10 +43,8 @@ public sealed partial class EmulatedDriver : ICudaDriver
         ArgumentNullException.ThrowIfNull(options);
         _target = EmulatedTarget.Find(options.Architecture);
         _device = new(options, new GlobalMemory(options.MemoryBytes, options.Checks.HasFlag(EmulatorChecks.Initialisation)));
-        CudaDevice device = new(
-            Ordinal: 0, $"KernelAD emulator ({_target.Name}, {options.Multiprocessors} SMs)", _target.Major, _target.Minor, options.Multiprocessors, options.MemoryBytes,
-            _target.MaxSharedMemoryPerBlock);
-        Devices = [device];
+        string name = $"KernelAD emulator ({_target.Name}, {options.Multiprocessors} SMs)";
+        Devices = [new(0, name, _target.Major, _target.Minor, options.Multiprocessors, options.MemoryBytes, _target.MaxSharedMemoryPerBlock)];
     }
 
     /// <summary>The CUDA version whose driver takes PTX of every version that the emulator takes.</summary>
@@ -202,7 +200,7 @@ public sealed partial class EmulatedDriver : ICudaDriver
     {
         if (_device.Fault is DeviceFault fault)
         {
-            throw Failure(call, fault.Code, $"Earlier work failed, which this call reports: the process has to be restarted to use the device. {fault.Message}");
+            throw Failure(call, fault.Code, $"Earlier work failed, which this call reports; the process has to be restarted to use the device. {fault.Message}");
         }
     }
 

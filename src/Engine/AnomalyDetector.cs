@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using KernelAD.Backends;
-using KernelAD.Backends.Cpu;
 using KernelAD.Graph;
 using KernelAD.Models;
 using KernelAD.Planner;
@@ -13,7 +12,8 @@ namespace KernelAD;
 
 /// <summary>
 /// A loaded model, ready to judge pictures. Immutable after <see cref="Load"/> and safe to use from any number of threads: every call rents
-/// activation memory of its own. The same input gives bit-identical output for any number of threads, any batch size and any position in a batch.
+/// activation memory of its own. The same input gives bit-identical output on one device from call to call; on the CPU also for any number of threads, any batch
+/// size and any position in a batch.
 /// </summary>
 public sealed partial class AnomalyDetector : IDisposable
 {
@@ -48,7 +48,7 @@ public sealed partial class AnomalyDetector : IDisposable
     /// <summary>How pictures are prepared.</summary>
     public PicturePreprocessing Preprocessing { get; }
 
-    /// <summary>What runs: device, threads, vector width.</summary>
+    /// <summary>What runs: the device; on the CPU with threads and vector width, on CUDA with architecture and precision.</summary>
     public string Device => _backend.Device;
 
     /// <summary>The decision threshold in units of the raw score, if there is one.</summary>
@@ -78,6 +78,7 @@ public sealed partial class AnomalyDetector : IDisposable
     /// <exception cref="ModelFileException">The file is missing, damaged, or not a KernelAD model.</exception>
     /// <exception cref="ConfigurationException">Its configuration is unknown here, or the memory limit is too low.</exception>
     /// <exception cref="DeviceNotAvailableException">The device or precision asked for is not available.</exception>
+    /// <exception cref="KernelAD.Interop.CudaException">The CUDA driver asked for is not there, or refuses: too little memory for the weights, for instance.</exception>
     /// <exception cref="NotEnoughMemoryException">The weights do not fit into memory.</exception>
     public static AnomalyDetector Load(string path, DetectorOptions? options = null)
     {
@@ -86,7 +87,7 @@ public sealed partial class AnomalyDetector : IDisposable
         // More threads than processors only wait for each other; up to 16 are let through, so that their number can be tested anywhere.
         int threads = Math.Min(Positive(options.Threads, Environment.ProcessorCount, nameof(options.Threads)), Math.Max(Environment.ProcessorCount, 16));
         int concurrency = Positive(options.MaxConcurrency, Environment.ProcessorCount, nameof(options.MaxConcurrency));
-        CheckDevice(options);
+        DeviceChoice device = DeviceChoice.Of(options);
         if (options.Threshold is double threshold && !double.IsFinite(threshold))
         {
             throw new ArgumentOutOfRangeException(nameof(options), threshold, "the threshold must be finite");
@@ -94,12 +95,17 @@ public sealed partial class AnomalyDetector : IDisposable
 
         long start = Stopwatch.GetTimestamp();
         ModelFile file = ModelFile.Open(path);
-        CpuBackend backend = new(CpuWeights.Of(file), threads, options.MaxMemoryBytes ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes);
+        IBackend backend = device.CreateBackend(file, options, threads);
         try
         {
             AnomalyDetector detector = new(file, backend, options, concurrency);
             if (options.Logger is ILogger logger)
             {
+                if (device.Reason is string reason)
+                {
+                    LogChoice(logger, detector.Device, reason);
+                }
+
                 LogLoaded(logger, path, detector.Model.Name, detector.Device, detector.WeightBytes, Stopwatch.GetElapsedTime(start).TotalMilliseconds);
                 foreach (string warning in detector.Warnings)
                 {
@@ -336,19 +342,6 @@ public sealed partial class AnomalyDetector : IDisposable
 
     private static ComputeGraph RemoveTaps(ComputeGraph graph) => Passes.RemoveUnused.Apply(graph.WithTaps([]));
 
-    private static void CheckDevice(DetectorOptions options)
-    {
-        if (options.Device is not ("auto" or "cpu"))
-        {
-            throw new DeviceNotAvailableException($"device \"{options.Device}\" is not available: this build runs on \"cpu\" (or \"auto\", which chooses it)");
-        }
-
-        if (options.Precision != Precision.Fp32)
-        {
-            throw new DeviceNotAvailableException($"precision {options.Precision} is not available on the CPU, which computes in fp32");
-        }
-    }
-
     private ContextPool Pool(int batch, IReadOnlyList<string> taps)
     {
         lock (_lock)
@@ -441,6 +434,9 @@ public sealed partial class AnomalyDetector : IDisposable
 
     [LoggerMessage(1, LogLevel.Information, "Loaded {Path}: {Model} on {Device}, {Bytes} bytes of weights, in {Milliseconds:F0} ms")]
     private static partial void LogLoaded(ILogger logger, string path, string model, string device, long bytes, double milliseconds);
+
+    [LoggerMessage(3, LogLevel.Information, "\"auto\" chose {Device}: {Reason}")]
+    private static partial void LogChoice(ILogger logger, string device, string reason);
 
     [LoggerMessage(2, LogLevel.Warning, "{Warning}")]
     private static partial void LogWarning(ILogger logger, string warning);

@@ -1,3 +1,4 @@
+using KernelAD.Interop;
 using Microsoft.Extensions.Logging;
 
 namespace KernelAD;
@@ -8,18 +9,24 @@ public enum Precision
     /// <summary>float32 throughout, results within the golden tolerances. The only one on the CPU.</summary>
     Fp32,
 
-    /// <summary>Matrix products on tensor cores in tf32.</summary>
+    /// <summary>Matrix products and attention on tensor cores in tf32; CUDA devices from sm_80 on.</summary>
     Tf32,
 
-    /// <summary>Matrix products on tensor cores in fp16 with fp32 accumulation.</summary>
+    /// <summary>Matrix products and attention on tensor cores in fp16 with fp32 accumulation; CUDA devices.</summary>
     Fp16,
 }
 
 /// <summary>How a detector runs.</summary>
 public sealed record DetectorOptions
 {
-    /// <summary>"auto" or "cpu". The choice is reported by <see cref="AnomalyDetector.Device"/>; there is never a silent fall-back.</summary>
+    /// <summary>
+    /// "auto", "cpu", "cuda" or "cuda:N". "auto" is a CUDA device if there is a driver with one that can run this build's kernels, otherwise the CPU. The choice is reported by
+    /// <see cref="AnomalyDetector.Device"/>; a device that was asked for and is not there is an error, never replaced.
+    /// </summary>
     public string Device { get; init; } = "auto";
+
+    /// <summary>The CUDA driver to use in place of the system's, an emulator for instance; null: NVIDIA's, loaded when a CUDA device may be used.</summary>
+    public ICudaDriver? Driver { get; init; }
 
     /// <summary>Arithmetic; the CPU knows <see cref="Precision.Fp32"/> only.</summary>
     public Precision Precision { get; init; } = Precision.Fp32;

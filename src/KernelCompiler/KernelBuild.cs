@@ -14,42 +14,27 @@ internal static class KernelBuild
     {
         ConcurrentDictionary<(string Kernel, KernelTarget Target), CompiledKernel> texts = [];
         int compiled = 0;
-
-        // A compiler is not for several threads at once, so each gets its own.
-        ConcurrentBag<PtxCompiler> compilers = [];
         IEnumerable<(KernelDefinition Kernel, KernelTarget Target)> work = KernelCatalog.All.SelectMany(k => k.Methods.Keys.Select(t => (k, t)));
-        try
+        Parallel.ForEach(Partitioner.Create(work, EnumerablePartitionerOptions.NoBuffering), item =>
         {
-            Parallel.ForEach(Partitioner.Create(work, EnumerablePartitionerOptions.NoBuffering), item =>
+            string? file = cache is null ? null : Path.Combine(cache, SourceFingerprint.Of(item.Kernel, item.Target) + ".ptx");
+            string ptx;
+            if (file is not null && File.Exists(file))
             {
-                string? file = cache is null ? null : Path.Combine(cache, SourceFingerprint.Of(item.Kernel, item.Target) + ".ptx");
-                string ptx;
-                if (file is not null && File.Exists(file))
-                {
-                    ptx = File.ReadAllText(file);
-                }
-                else
-                {
-                    PtxCompiler compiler = compilers.TryTake(out PtxCompiler? idle) ? idle : new PtxCompiler();
-                    ptx = compiler.Compile(item.Kernel, item.Target).Write();
-                    compilers.Add(compiler);
-                    Interlocked.Increment(ref compiled);
-                    if (file is not null)
-                    {
-                        File.WriteAllText(file, ptx);
-                    }
-                }
-
-                texts[(item.Kernel.Name, item.Target)] = new CompiledKernel(ptx, PtxText.Parse(item.Kernel.Name, ptx).ParameterBytes);
-            });
-        }
-        finally
-        {
-            foreach (PtxCompiler compiler in compilers)
-            {
-                compiler.Dispose();
+                ptx = File.ReadAllText(file);
             }
-        }
+            else
+            {
+                ptx = PtxCompiler.Compile(item.Kernel, item.Target).Write();
+                Interlocked.Increment(ref compiled);
+                if (file is not null)
+                {
+                    File.WriteAllText(file, ptx);
+                }
+            }
+
+            texts[(item.Kernel.Name, item.Target)] = new CompiledKernel(ptx, PtxText.Parse(item.Kernel.Name, ptx).ParameterBytes);
+        });
 
         return (texts, compiled);
     }

@@ -12,6 +12,8 @@ namespace KernelAD.Kernels;
 /// </summary>
 internal static class Filters
 {
+    private const int RowsAtOnce = 4;
+
     /// <summary>The kernels to compile.</summary>
     public static IEnumerable<KernelDefinition> Definitions() =>
     [
@@ -35,30 +37,22 @@ internal static class Filters
 
         Threads.Barrier();
 
-        // Four rows of a column share what they read: row j takes input row k with tap k − j.
-        for (int item = thread; item < columns * (TileRows / 4); item += FilterArguments.Threads)
+        // Down the columns, margins included: a thread does four rows, which share what they read.
+        for (int item = thread; item < columns * (TileRows / RowsAtOnce); item += FilterArguments.Threads)
         {
-            int group = item >= columns ? 1 : 0, column = item - (group * columns), top = firstRow + (4 * group) - a.Radius;
+            int group = item >= columns ? 1 : 0, column = item - (group * columns), top = firstRow + (RowsAtOnce * group) - a.Radius;
             int x = Inside(firstColumn + column - a.Radius, a.Width, a.Border);
             F4 sums = default;
-            float tap = 0, before = 0, before2 = 0, before3 = 0;
-            for (int k = 0; k < diameter + 4; k++)
+            if (x >= 0)
             {
-                before3 = before2;
-                before2 = before;
-                before = tap;
-                tap = k <= diameter ? Shared.Float(taps + (uint)(k * sizeof(float))) : 0;
-                int y = Inside(top + k, a.Height, a.Border);
-                float v = (x | y) >= 0 ? Global.Float(a.X + plane + ((((long)y * a.Width) + x) * sizeof(float))) : 0;
-
-                // Not multiplied with zeros instead: an infinity must reach no further than the taps do.
-                sums.X = k <= diameter ? Numbers.Fma(tap, v, sums.X) : sums.X;
-                sums.Y = (uint)(k - 1) <= (uint)diameter ? Numbers.Fma(before, v, sums.Y) : sums.Y;
-                sums.Z = (uint)(k - 2) <= (uint)diameter ? Numbers.Fma(before2, v, sums.Z) : sums.Z;
-                sums.W = k >= 3 ? Numbers.Fma(before3, v, sums.W) : sums.W;
+                // Most threads meet no border: then the loop is short, and its loads overlap.
+                long source = a.X + plane + ((long)x * sizeof(float));
+                sums = top >= 0 && top + diameter + RowsAtOnce <= a.Height
+                    ? FilterColumn(a, taps, source, top, inside: true)
+                    : FilterColumn(a, taps, source, top, inside: false);
             }
 
-            uint target = tile + ((uint)(4 * group) * rowBytes) + (uint)(column * sizeof(float));
+            uint target = tile + ((uint)(RowsAtOnce * group) * rowBytes) + (uint)(column * sizeof(float));
             Shared.Store(target, sums.X);
             Shared.Store(target + rowBytes, sums.Y);
             Shared.Store(target + (2 * rowBytes), sums.Z);
@@ -66,20 +60,29 @@ internal static class Filters
         }
 
         Threads.Barrier();
-        for (int item = thread; item < TileRows * TileColumns; item += FilterArguments.Threads)
-        {
-            int row = item / TileColumns, column = item % TileColumns, x = firstColumn + column, y = firstRow + row;
-            if (x < a.Width && y < a.Height)
-            {
-                uint source = tile + ((uint)row * rowBytes) + (uint)(column * sizeof(float));
-                float sum = 0;
-                for (int k = 0; k <= diameter; k++)
-                {
-                    sum = Numbers.Fma(Shared.Float(taps + (uint)(k * sizeof(float))), Shared.Float(source + (uint)(k * sizeof(float))), sum);
-                }
 
-                Global.Store(a.Y + plane + ((((long)y * a.Width) + x) * sizeof(float)), sum);
-            }
+        // Along the rows: a thread does four of a column, which share the taps.
+        int resultColumn = thread & (TileColumns - 1), resultRow = (thread / TileColumns) * RowsAtOnce;
+        uint read = tile + ((uint)resultRow * rowBytes) + (uint)(resultColumn * sizeof(float));
+        F4 results = default;
+        for (int k = 0; k <= diameter; k++)
+        {
+            float tap = Shared.Float(taps + (uint)(k * sizeof(float)));
+            results.X = Numbers.Fma(tap, Shared.Float(read), results.X);
+            results.Y = Numbers.Fma(tap, Shared.Float(read + rowBytes), results.Y);
+            results.Z = Numbers.Fma(tap, Shared.Float(read + (2 * rowBytes)), results.Z);
+            results.W = Numbers.Fma(tap, Shared.Float(read + (3 * rowBytes)), results.W);
+            read += sizeof(float);
+        }
+
+        int yRow = firstRow + resultRow, yColumn = firstColumn + resultColumn;
+        if (yColumn < a.Width)
+        {
+            long target = a.Y + plane + ((((long)yRow * a.Width) + yColumn) * sizeof(float)), pitch = (long)a.Width * sizeof(float);
+            StoreIf(yRow < a.Height, target, results.X);
+            StoreIf(yRow + 1 < a.Height, target + pitch, results.Y);
+            StoreIf(yRow + 2 < a.Height, target + (2 * pitch), results.Z);
+            StoreIf(yRow + 3 < a.Height, target + (3 * pitch), results.W);
         }
     }
 
@@ -91,22 +94,14 @@ internal static class Filters
         int firstRow = Grid.IdxY * TileRows, firstColumn = Grid.IdxX * tileColumns, rows = Numbers.Min(TileRows, a.YHeight - firstRow);
         long plane = a.X + ((long)Grid.IdxZ * a.Height * a.Width * sizeof(float));
         uint tile = Shared.Base(), rowBytes = (uint)(columns * sizeof(float));
-        float none = a.Operation == PoolOperation.Max ? float.NegativeInfinity : 0;
         for (int row = 0; row < rows; row++)
         {
-            int top = ((firstRow + row) * a.Stride) - a.Padding, end = Numbers.Min(top + a.Kernel, a.Height);
+            int top = ((firstRow + row) * a.Stride) - a.Padding, first = Numbers.Max(top, 0), height = Numbers.Min(top + a.Kernel, a.Height) - first;
             for (int column = thread; column < columns; column += PoolArguments.Threads)
             {
-                int x = (firstColumn * a.Stride) - a.Padding + column;
-                float total = none;
-                if ((uint)x < (uint)a.Width)
-                {
-                    for (int y = Numbers.Max(top, 0); y < end; y++)
-                    {
-                        total = Combine(a.Operation, total, Global.Float(plane + ((((long)y * a.Width) + x) * sizeof(float))));
-                    }
-                }
-
+                int x = (firstColumn * a.Stride) - a.Padding + column, count = (uint)x < (uint)a.Width ? height : 0;
+                long source = plane + ((((long)first * a.Width) + x) * sizeof(float)), pitch = (long)a.Width * sizeof(float);
+                float total = a.Operation == PoolOperation.Max ? Column<LargestFold>(source, pitch, count) : Column<SumFold>(source, pitch, count);
                 Shared.Store(tile + ((uint)row * rowBytes) + (uint)(column * sizeof(float)), total);
             }
         }
@@ -118,17 +113,12 @@ internal static class Filters
             if (x < a.YWidth)
             {
                 uint source = tile + ((uint)row * rowBytes) + (uint)(column * a.Stride * sizeof(float));
-                float total = none;
-                for (int k = 0; k < a.Kernel; k++)
-                {
-                    total = Combine(a.Operation, total, Shared.Float(source + (uint)(k * sizeof(float))));
-                }
-
+                float total = a.Operation == PoolOperation.Max ? Row<LargestFold>(source, a.Kernel) : Row<SumFold>(source, a.Kernel);
                 if (a.Operation != PoolOperation.Max)
                 {
                     bool all = a.Operation == PoolOperation.Average;
-                    float height = all ? a.Kernel : Covered(y, a.Height, a), width = all ? a.Kernel : Covered(x, a.Width, a);
-                    total *= Numbers.Reciprocal(height * width);
+                    float high = all ? a.Kernel : Covered(y, a.Height, a), wide = all ? a.Kernel : Covered(x, a.Width, a);
+                    total *= Numbers.Reciprocal(high * wide);
                 }
 
                 Global.Store(a.Y + (((((long)Grid.IdxZ * a.YHeight) + y) * a.YWidth) + x) * sizeof(float), total);
@@ -187,8 +177,83 @@ internal static class Filters
         return Numbers.Min(first + a.Kernel, extent) - Numbers.Max(first, 0);
     }
 
+    /// <summary>Folds a column of a window.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static float Combine(PoolOperation operation, float a, float b) => operation == PoolOperation.Max ? Numbers.MaxOrNaN(a, b) : a + b;
+    private static float Column<TFold>(long source, long pitch, int count)
+        where TFold : struct, IFold
+    {
+        TFold fold = default;
+        float total = fold.None;
+        for (; count > 0; count--)
+        {
+            total = fold.Add(total, Global.Float(source));
+            source += pitch;
+        }
+
+        return total;
+    }
+
+    /// <summary>Folds a row of column folds.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static float Row<TFold>(uint source, int count)
+        where TFold : struct, IFold
+    {
+        TFold fold = default;
+        float total = fold.None;
+        for (; count > 0; count--)
+        {
+            total = fold.Add(total, Shared.Float(source));
+            source += sizeof(float);
+        }
+
+        return total;
+    }
+
+    /// <summary>Filters four rows of a column: with tap k, row j takes what lies k + j below the first.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static F4 FilterColumn(FilterArguments a, uint taps, long source, int top, bool inside)
+    {
+        F4 sums = default;
+        float x = Pixel(a, source, top, inside), y = Pixel(a, source, top + 1, inside), z = Pixel(a, source, top + 2, inside);
+        for (int k = 0; k <= 2 * a.Radius; k++)
+        {
+            float w = Pixel(a, source, top + k + 3, inside), tap = Shared.Float(taps + (uint)(k * sizeof(float)));
+            sums.X = Numbers.Fma(tap, x, sums.X);
+            sums.Y = Numbers.Fma(tap, y, sums.Y);
+            sums.Z = Numbers.Fma(tap, z, sums.Z);
+            sums.W = Numbers.Fma(tap, w, sums.W);
+            x = y;
+            y = z;
+            z = w;
+        }
+
+        return sums;
+    }
+
+    /// <summary>A pixel of a column that may lie beyond the border unless <paramref name="inside"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static float Pixel(FilterArguments a, long column, int y, bool inside)
+    {
+        if (!inside)
+        {
+            y = Inside(y, a.Height, a.Border);
+            if (y < 0)
+            {
+                return 0;
+            }
+        }
+
+        return Global.Float(column + ((long)y * a.Width * sizeof(float)));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void StoreIf(bool condition, long address, float value)
+    {
+        if (condition)
+        {
+            Global.Store(address, value);
+        }
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static float Source(int index, float step, int alignCorners) =>
@@ -196,4 +261,30 @@ internal static class Filters
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static float Mix(float a, float b, float weight) => Numbers.Fma(weight, b, (1 - weight) * a);
+
+    /// <summary>How pooling makes one number of many.</summary>
+    private interface IFold
+    {
+        /// <summary>The result of no number.</summary>
+        float None { get; }
+
+        /// <summary>Takes in one number.</summary>
+        float Add(float total, float value);
+    }
+
+    private struct SumFold : IFold
+    {
+        public readonly float None => 0;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public readonly float Add(float total, float value) => total + value;
+    }
+
+    private struct LargestFold : IFold
+    {
+        public readonly float None => float.NegativeInfinity;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public readonly float Add(float total, float value) => Numbers.MaxOrNaN(total, value);
+    }
 }

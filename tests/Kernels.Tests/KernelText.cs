@@ -7,8 +7,6 @@ namespace KernelAD.Kernels.Tests;
 internal static class KernelText
 {
     private static readonly ConcurrentDictionary<(string Kernel, KernelTarget Target), Lazy<string>> Texts = [];
-    private static readonly Lock Compiling = new();
-    private static readonly PtxCompiler Compiler = new();
 
     /// <summary>The definition of a kernel.</summary>
     public static KernelDefinition Definition(string kernel) => KernelCatalog.All.Single(k => k.Name == kernel);
@@ -18,13 +16,5 @@ internal static class KernelText
 
     /// <summary>A kernel's PTX.</summary>
     public static string Of(string kernel, KernelTarget target) =>
-        Texts.GetOrAdd((kernel, target), key => new Lazy<string>(() => Compile(key.Kernel, key.Target))).Value;
-
-    private static string Compile(string kernel, KernelTarget target)
-    {
-        lock (Compiling)
-        {
-            return Compiler.Compile(Definition(kernel), target).Write();
-        }
-    }
+        Texts.GetOrAdd((kernel, target), key => new Lazy<string>(() => PtxCompiler.Compile(Definition(key.Kernel), key.Target).Write())).Value;
 }

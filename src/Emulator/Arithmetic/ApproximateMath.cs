@@ -4,20 +4,20 @@ using System.Runtime.Intrinsics;
 namespace KernelAD.Emulator;
 
 /// <summary>
-/// The functions that hardware approximates: <c>.approx</c> of f32, the pairs and halves of <c>ex2</c> and <c>tanh</c>, and <c>div.full</c>. Special values are those
-/// of PTX ISA's tables, NaN is the canonical one.
+/// The functions that hardware approximates: <c>.approx</c> of f32, the pairs and halves of <c>ex2</c> and <c>tanh</c>, and <c>div.full</c>. Special values
+/// are those of PTX ISA's tables, NaN is the canonical one.
 /// </summary>
 /// <remarks>
 /// PTX states a bound for each error and leaves the result open within it; hardware interpolates in tables and is often wrong in the last bit. The
-/// model here: the function is evaluated in binary64 and rounded to one bit less than the format has, so that code that needs a correctly rounded result, or the
-/// same result as the host's, fails here as it would there.
+/// model here: the function is evaluated in binary64 and rounded to one bit less than the format has, so that code that needs a correctly rounded result, or
+/// the same result as the host's, fails here as it would there.
 /// <list type="table">
 /// <listheader><term>function</term><description>model; bound that PTX ISA states</description></listheader>
 /// <item><term>ex2</term><description>23 significant bits instead of 24; 2 ulp</description></item>
 /// <item><term>rcp</term><description>23 bits; 1 ulp</description></item>
 /// <item><term>rsqrt</term><description>23 bits; relative 2^-22.9</description></item>
 /// <item><term>sqrt</term><description>23 bits; relative 2^-23</description></item>
-/// <item><term>lg2</term><description>23 bits, and a multiple of 2^-23: near 1 the relative error grows; absolute 2^-22 in (0.5, 2), relative 2^-22 elsewhere</description></item>
+/// <item><term>lg2</term><description>23 bits and a multiple of 2^-23, so not relative near 1; absolute 2^-22 in (0.5, 2), relative 2^-22 elsewhere</description></item>
 /// <item><term>sin, cos</term><description>of the angle in turns, a·(1/2π) rounded to f32, then 23 bits; absolute 2^-20.5 in [−2π, 2π]</description></item>
 /// <item><term>tanh</term><description>11 bits, subnormals as they are; relative 2^-11</description></item>
 /// <item><term>div</term><description>a·(1/b), both steps rounded to f32, 1/b a zero below 2^-126; 2 ulp for |b| in [2^-126, 2^126]</description></item>

@@ -9,7 +9,10 @@ namespace KernelAD.Emulator;
 /// <param name="Rounding">Which neighbour; between integers it does not matter.</param>
 /// <param name="Integral">Whether a float becomes an integral float (<c>.rni</c>, <c>.rzi</c>, <c>.rmi</c>, <c>.rpi</c> between floats).</param>
 /// <param name="Ftz">Whether f32 subnormals count as zero, as source and as result.</param>
-/// <param name="Saturate">Integers: whether the limits hold instead of cutting off the top bits; floats to integers always have that. Floats: whether results are limited to 0…1.</param>
+/// <param name="Saturate">
+/// Between integers: whether values stop at the limits instead of losing their top bits, as floats to integers always do.
+/// To floats: whether results are limited to 0…1.
+/// </param>
 /// <param name="Relu">Whether negative floats become zero.</param>
 /// <remarks>
 /// Beyond rounding: NaN to an integer gives 0, but from f64, or to 64 bits, only the top bit set. NaN to a float gives the canonical NaN, or 0 with <c>.sat</c>.

@@ -4,13 +4,13 @@ using System.Runtime.Intrinsics;
 namespace KernelAD.Emulator;
 
 /// <summary>
-/// Addition, multiplication, fused multiply-add, division and roots with exactly one rounding, in every format up to f32 and every direction; minimum and maximum.
-/// Pairs (<c>.f16x2</c>, <c>.bf16x2</c>) are computed half by half. Results that are NaN are the canonical one.
+/// Addition, multiplication, fused multiply-add, division and roots with exactly one rounding, in every format up to f32 and every direction; minimum and
+/// maximum. Pairs (<c>.f16x2</c>, <c>.bf16x2</c>) are computed half by half. Results that are NaN are the canonical one.
 /// </summary>
 /// <remarks>
-/// Everything is computed in binary64. A product of two f32, f16 or bf16 is exact there. A sum need not be: its rounding error is known, however, and with it the sum is
-/// rounded to odd, that is, a last bit that is not exact is set. Rounding that to a format with at least two bits less gives what rounding the exact value gives
-/// (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums: proved algorithms using rounding to odd", 2008).
+/// Everything is computed in binary64. A product of two f32, f16 or bf16 is exact there. A sum need not be: its rounding error is known, however, and with it
+/// the sum is rounded to odd, that is, a last bit that is not exact is set. Rounding that to a format with at least two bits less gives what rounding the
+/// exact value gives (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums: proved algorithms using rounding to odd", 2008).
 /// </remarks>
 /// <param name="Type">F16, BF16, F16x2, BF16x2 or F32.</param>
 /// <param name="Rounding">Which neighbour.</param>

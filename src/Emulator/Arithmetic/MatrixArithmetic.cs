@@ -11,16 +11,17 @@ namespace KernelAD.Emulator;
 /// <para>
 /// Accumulation. PTX leaves order and rounding of the sums open, beyond "at least single precision". Here each element of D is ((C + A₀B₀) + A₁B₁) + … in
 /// ascending k, each step one fused multiply-add in binary32: products are exact, sums are rounded to nearest. Hardware adds several products at
-/// once, aligned to the largest and truncated; a kernel must not depend on the last bits of either. f16 accumulators are summed in binary32, too, and rounded once, at the
-/// end. Integer sums are exact modulo 2³², or with <c>.satfinite</c> the exact sum limited to s32.
+/// once, aligned to the largest and truncated; a kernel must not depend on the last bits of either. f16 accumulators are summed in binary32, too, and rounded
+/// once, at the end. Integer sums are exact modulo 2³², or with <c>.satfinite</c> the exact sum limited to s32.
 /// </para>
 /// <para>
-/// Values. f16 and bf16 subnormals count. tf32 operands lose their low 13 bits: they are cut off, as hardware does, and not rounded. NaN and infinity spread as in IEEE 754;
-/// every NaN of D is the canonical 0x7FFFFFFF.
+/// Values. f16 and bf16 subnormals count. tf32 operands lose their low 13 bits: they are cut off, as hardware does, and not rounded. NaN and infinity spread
+/// as in IEEE 754; every NaN of D is the canonical 0x7FFFFFFF.
 /// </para>
 /// <para>
-/// Working layout. A fragment's row of 32 lanes is (8 groups × 4 threads), lane = 4·group + thread. A is unpacked row by row and read by broadcast. B is transposed
-/// so that 8 columns of one k are a vector, in the order 0 2 4 6 1 3 5 7: then a row of C or D is four lanes of its even register and four of its odd one.
+/// Working layout. A fragment's row of 32 lanes is (8 groups × 4 threads), lane = 4·group + thread. A is unpacked row by row and read by broadcast. B is
+/// transposed so that 8 columns of one k are a vector, in the order 0 2 4 6 1 3 5 7: then a row of C or D is four lanes of its even register and four of its
+/// odd one.
 /// </para>
 /// </remarks>
 internal static unsafe class MatrixArithmetic
@@ -238,7 +239,8 @@ internal static unsafe class MatrixArithmetic
         if (Avx2.IsSupported)
         {
             // A vector is the four threads of an even column and those of the next, odd one: both halves are transposed at once.
-            Vector256<uint> n01 = Vector256.Load(register), n23 = Vector256.Load(register + 8), n45 = Vector256.Load(register + 16), n67 = Vector256.Load(register + 24);
+            Vector256<uint> n01 = Vector256.Load(register), n23 = Vector256.Load(register + 8);
+            Vector256<uint> n45 = Vector256.Load(register + 16), n67 = Vector256.Load(register + 24);
             Vector256<ulong> low0123 = Avx2.UnpackLow(n01, n23).AsUInt64(), high0123 = Avx2.UnpackHigh(n01, n23).AsUInt64();
             Vector256<ulong> low4567 = Avx2.UnpackLow(n45, n67).AsUInt64(), high4567 = Avx2.UnpackHigh(n45, n67).AsUInt64();
             Avx2.UnpackLow(low0123, low4567).AsUInt32().Store(destination);

@@ -2,7 +2,8 @@ namespace KernelAD.Emulator;
 
 /// <summary>
 /// <c>ldmatrix</c> and <c>stmatrix</c>, shape <c>.m8n8</c> of 16-bit elements. Row r of matrix m, 16 bytes, lies at the address that lane 8·m + r gives. The
-/// register of matrix m holds in lane l the elements (l/4, 2·(l%4)) and, in the high half, (l/4, 2·(l%4) + 1); with <c>.trans</c> row and column change places.
+/// register of matrix m holds in lane l the elements (l/4, 2·(l%4)) and, in the high half, (l/4, 2·(l%4) + 1); with <c>.trans</c> row and column change
+/// places.
 /// </summary>
 internal static unsafe class MatrixMove
 {

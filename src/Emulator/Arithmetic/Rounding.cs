@@ -1,6 +1,8 @@
 namespace KernelAD.Emulator;
 
-/// <summary>Which neighbour a value gets that is not representable. PTX's <c>.rni</c>, <c>.rzi</c>, <c>.rmi</c>, <c>.rpi</c> are the same to integers.</summary>
+/// <summary>
+/// Which neighbour a value gets that is not representable. PTX's <c>.rni</c>, <c>.rzi</c>, <c>.rmi</c>, <c>.rpi</c> are the same to integers.
+/// </summary>
 internal enum Rounding : byte
 {
     /// <summary><c>.rn</c>: the nearest, of two equally near the even one.</summary>

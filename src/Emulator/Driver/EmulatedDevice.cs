@@ -3,8 +3,8 @@ using KernelAD.Interop;
 namespace KernelAD.Emulator;
 
 /// <summary>
-/// The device behind <see cref="EmulatedDriver"/>: its memory, its streams, and what came of their work. Work is done when something waits for it and not before.
-/// Not thread-safe.
+/// The device behind <see cref="EmulatedDriver"/>: its memory, its streams, and what came of their work. Work is done when something waits for it and not
+/// before. Not thread-safe.
 /// </summary>
 /// <param name="options">How kernels are run.</param>
 /// <param name="memory">The device's memory.</param>
@@ -71,8 +71,13 @@ internal sealed unsafe class EmulatedDevice(EmulatorOptions options, GlobalMemor
     public byte* Resolve(ulong address, long length, string purpose)
     {
         byte* host = Memory.Resolve(address, length);
-        return host is not null ? host : throw new DeviceFault(
-            CudaResult.IllegalAddress, $"A {purpose} of {length} bytes at 0x{address:x} reaches memory that is {(Memory.WasFreed(address) ? "freed" : "not allocated")}.");
+        if (host is null)
+        {
+            string state = Memory.WasFreed(address) ? "freed" : "not allocated";
+            throw new DeviceFault(CudaResult.IllegalAddress, $"A {purpose} of {length} bytes at 0x{address:x} reaches memory that is {state}.");
+        }
+
+        return host;
     }
 
     /// <summary>Keeps a record of a kernel that was run.</summary>

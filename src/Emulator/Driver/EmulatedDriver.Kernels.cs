@@ -79,7 +79,7 @@ public sealed unsafe partial class EmulatedDriver
             int most = _target.MaxSharedMemoryPerBlock - found.Kernel.StaticSharedBytes;
             if (length < 0 || length > most)
             {
-                throw Failure(Call, CudaResult.InvalidValue, $"{length} bytes of shared memory were asked for by kernel '{function.Name}', which may have {most}.");
+                throw Failure(Call, CudaResult.InvalidValue, $"Kernel '{function.Name}' may have {most} bytes of dynamic shared memory, not {length}.");
             }
 
             found.MaxDynamicSharedMemory = length;
@@ -108,9 +108,8 @@ public sealed unsafe partial class EmulatedDriver
 
             if (sharedMemory > found.MaxDynamicSharedMemory)
             {
-                throw Failure(
-                    Call, CudaResult.InvalidValue,
-                    $"Kernel '{function.Name}' may have {found.MaxDynamicSharedMemory} bytes of dynamic shared memory, not {sharedMemory}: AllowDynamicSharedMemory comes first.");
+                string advice = $"Kernel '{function.Name}' may have {found.MaxDynamicSharedMemory} bytes of dynamic shared memory, not {sharedMemory}";
+                throw Failure(Call, CudaResult.InvalidValue, $"{advice}: {nameof(AllowDynamicSharedMemory)} comes first.");
             }
 
             Submit(queue, new StreamWork.Kernel(found.Kernel, grid, block, sharedMemory, values), Call);
@@ -140,9 +139,8 @@ public sealed unsafe partial class EmulatedDriver
     {
         if (addresses.Length != kernel.Parameters.Count || addresses.Contains(0))
         {
-            throw Failure(
-                "cuLaunchKernel", CudaResult.InvalidValue,
-                $"Kernel '{kernel.Name}' has {kernel.Parameters.Count} parameters; {addresses.Length} addresses were given, of which {addresses.Count(0)} are null.");
+            string given = $"{addresses.Length} addresses were given, of which {addresses.Count(0)} are null";
+            throw Failure("cuLaunchKernel", CudaResult.InvalidValue, $"Kernel '{kernel.Name}' has {kernel.Parameters.Count} parameters; {given}.");
         }
 
         byte[] values = new byte[kernel.ParameterBytes];

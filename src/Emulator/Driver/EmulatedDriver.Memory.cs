@@ -58,7 +58,8 @@ public sealed unsafe partial class EmulatedDriver
             }
             catch (OutOfMemoryException)
             {
-                throw new CudaOutOfMemoryException(DriverResult.Error(Call, CudaResult.OutOfMemory), $"{length} bytes of pinned host memory were asked for.", length);
+                string advice = $"{length} bytes of pinned host memory were asked for.";
+                throw new CudaOutOfMemoryException(DriverResult.Error(Call, CudaResult.OutOfMemory), advice, length);
             }
 
             _pinned.Add(address, length);

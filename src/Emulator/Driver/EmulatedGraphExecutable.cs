@@ -7,7 +7,8 @@ internal sealed class EmulatedGraphExecutable
     public EmulatedGraphExecutable(EmulatedGraph graph)
     {
         int[] awaited = [.. graph.Nodes.Select(node => node.Dependencies.Count)];
-        ILookup<int, int> dependents = graph.Nodes.SelectMany((node, i) => node.Dependencies.Select(earlier => (earlier, i))).ToLookup(pair => pair.earlier, pair => pair.i);
+        ILookup<int, int> dependents = graph.Nodes.SelectMany((node, later) => node.Dependencies.Select(earlier => (earlier, later)))
+            .ToLookup(edge => edge.earlier, edge => edge.later);
         PriorityQueue<int, int> ready = new();
         Release(Enumerable.Range(0, awaited.Length).Where(node => awaited[node] == 0));
         List<StreamWork> order = [];

@@ -30,14 +30,18 @@ internal static unsafe class Interpreter
             Tally* tally = tallies + pc;
             tally->Warps++;
             tally->Threads += BitOperations.PopCount(mask);
+            if (op->Kind == OpKind.Row32 && mask == live)
+            {
+                // By far the most frequent case: nothing but the call.
+                ((delegate*<byte*, Op*, byte*, void>)op->Handler)(file, op, file + op->D);
+                pc++;
+                continue;
+            }
+
             switch (op->Kind)
             {
                 case OpKind.Row32:
-                    if (mask == live)
-                    {
-                        ((delegate*<byte*, Op*, byte*, void>)op->Handler)(file, op, file + op->D);
-                    }
-                    else if (mask != 0)
+                    if (mask != 0)
                     {
                         ((delegate*<byte*, Op*, byte*, void>)op->Handler)(file, op, file + KernelProgram.ScratchOffset);
                         Rows.Blend32(file + op->D, file + KernelProgram.ScratchOffset, mask);

@@ -8,7 +8,8 @@ namespace KernelAD.Golden;
 /// <summary>One tap's comparison with the golden data.</summary>
 /// <param name="Tap">Its name there.</param>
 /// <param name="WorstError">Largest |ours − golden|.</param>
-/// <param name="Share">Largest |ours − golden| / (atol + rtol·|golden|): up to 1 is within tolerance.</param>
+/// <param name="Share">Which part of the tolerance is used up, up to 1 is within it: the largest |ours − golden| / (atol + rtol·|golden|), or of a bound on all values together what
+/// it bounds, divided by the bound.</param>
 /// <param name="Note">Why the tap could not be compared; null if it was.</param>
 /// <param name="NotComputed">Whether the reason is that the engine computes no such value: a training loss, or what the converter does.</param>
 public sealed record TapComparison(string Tap, double WorstError, double Share, string? Note = null, bool NotComputed = false)
@@ -74,7 +75,8 @@ public sealed class GoldenCase
     /// <param name="detector">The detector, with the case's weights.</param>
     /// <param name="batch">Pictures per run.</param>
     /// <param name="taps">Whether intermediates are compared too; without them the plan runs fully fused and only outputs are.</param>
-    public IReadOnlyList<TapComparison> Compare(AnomalyDetector detector, int batch = 1, bool taps = true)
+    /// <param name="fast">Whether the bounds of reduced precision apply, which tf32 and fp16 have to meet.</param>
+    public IReadOnlyList<TapComparison> Compare(AnomalyDetector detector, int batch = 1, bool taps = true, bool fast = false)
     {
         ArgumentNullException.ThrowIfNull(detector);
         JsonObject tolerances = Json(Path.Combine(_folder, "tolerances.json"))["taps"] as JsonObject ?? throw Missing("taps");
@@ -94,7 +96,9 @@ public sealed class GoldenCase
             }
             else if (results.TryGetValue(source, out Tensor? ours))
             {
-                comparisons.Add(Compare(tap, ours, io, tolerance!));
+                comparisons.Add(tolerance![fast ? "fast" : "fp32"] is JsonObject bound
+                    ? Compare(tap, ours, io, bound)
+                    : new TapComparison(tap, double.NaN, double.NaN, $"tolerances.json has no bound for {(fast ? "reduced precision" : "fp32")}"));
             }
         }
 
@@ -105,11 +109,10 @@ public sealed class GoldenCase
     private static string EngineTap(string tap) =>
         tap == "recon_f16" ? "recon" : tap.EndsWith(".sub", StringComparison.Ordinal) ? tap[..^".sub".Length] : tap;
 
-    private static TapComparison Compare(string tap, Tensor ours, SafetensorsFile io, JsonNode tolerance)
+    private static TapComparison Compare(string tap, Tensor ours, SafetensorsFile io, JsonObject bound)
     {
-        double atol = tolerance["fp32"]?["atol"]?.GetValue<double>() ?? 0, rtol = tolerance["fp32"]?["rtol"]?.GetValue<double>() ?? 0;
         float[] golden, values = Selected(tap, ours, io);
-        if (tolerance["stored"]?.GetValue<string>() == "sampled")
+        if (bound.Parent!["stored"]?.GetValue<string>() == "sampled")
         {
             golden = Read(io, io.Entries.ContainsKey(tap + ".samples") ? tap + ".samples" : tap + ".val").Data;
             long[] indices = ReadIntegers(io, tap + ".idx");
@@ -126,23 +129,29 @@ public sealed class GoldenCase
             return new TapComparison(tap, double.NaN, double.NaN, $"{values.Length} values against {golden.Length} golden ones");
         }
 
+        // A value stored in float16 stands for all that round to it: what counts is the distance from that interval.
         bool halfPrecision = io.Entries.TryGetValue(tap, out SafetensorsEntry? entry) && entry.Type == ElementType.F16;
-        double worst = 0, share = 0;
-        for (int i = 0; i < golden.Length; i++)
-        {
-            double error = Math.Abs((double)values[i] - golden[i]);
-            if (halfPrecision)
-            {
-                // A value stored in float16 stands for all that round to it: what counts is the distance from that interval.
-                error = Math.Max(0, error - ((double)(Half.BitIncrement(Half.Abs((Half)golden[i])) - Half.Abs((Half)golden[i])) / 2));
-            }
-
-            worst = double.IsNaN(error) ? double.NaN : Math.Max(worst, error);
-            share = double.IsNaN(error) ? double.NaN : Math.Max(share, error / (atol + (rtol * Math.Abs(golden[i]))));
-        }
-
-        return new TapComparison(tap, worst, share);
+        double[] errors = [.. golden.Select((g, i) => Math.Max(0, Math.Abs((double)values[i] - g) - (halfPrecision ? HalfUnit(g) : 0)))];
+        return new TapComparison(tap, Largest(errors), Share(errors, golden, bound));
     }
+
+    private static double Share(double[] errors, float[] golden, JsonObject bound)
+    {
+        double mean = golden.Average(g => (double)g), contrast = Math.Sqrt(golden.Sum(g => (g - mean) * (g - mean))), error = Math.Sqrt(errors.Sum(e => e * e));
+        double atol = Value("atol") ?? 0, rtol = Value("rtol") ?? 0;
+        // rms(error) ≤ value · std(golden) and ‖error‖ ≤ value · ‖golden − mean‖ are the same bound, over equally many values.
+        return (Value("rms_of_std") ?? Value("l2_of_contrast")) is double all
+            ? error / (all * contrast)
+            : Largest(errors.Select((e, i) => e / (atol + (rtol * Math.Abs(golden[i])))));
+
+        double? Value(string key) => bound[key]?.GetValue<double>();
+    }
+
+    /// <summary>The largest of the values; NaN if one is NaN.</summary>
+    private static double Largest(IEnumerable<double> values) => values.Aggregate(0.0, Math.Max);
+
+    /// <summary>Half the distance from a float16 value to the next.</summary>
+    private static double HalfUnit(float value) => (double)(Half.BitIncrement(Half.Abs((Half)value)) - Half.Abs((Half)value)) / 2;
 
     /// <summary>The part of a value that the golden data keep: some windows of InTra, a regular subsample of ViTAD.</summary>
     private static float[] Selected(string tap, Tensor ours, SafetensorsFile io)

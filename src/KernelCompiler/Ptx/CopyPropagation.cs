@@ -10,7 +10,10 @@ internal static class CopyPropagation
 
     private static List<PtxLine> Propagate(IReadOnlyList<PtxLine> lines)
     {
+        // What a register is a copy of, and the other way round. A register that was overwritten since may still stand in a list: it is then no copy, and forgetting it costs
+        // an opportunity, not correctness.
         Dictionary<string, string> original = [];
+        Dictionary<string, List<string>> copies = [];
         List<PtxLine> result = new(lines.Count);
         foreach (PtxLine line in lines)
         {
@@ -20,16 +23,16 @@ internal static class CopyPropagation
             }
 
             PtxLine current = line.WithReads(r => original.GetValueOrDefault(r, r));
-            HashSet<string> written = [.. current.Results];
-            if (written.Count > 0)
+            foreach (string written in current.Results)
             {
-                foreach ((string copy, _) in original.Where(p => written.Contains(p.Key) || written.Contains(p.Value)).ToArray())
+                original.Remove(written);
+                if (copies.Remove(written, out List<string>? stale))
                 {
-                    original.Remove(copy);
+                    stale.ForEach(c => original.Remove(c));
                 }
             }
 
-            if (CopySource(current) is string source && written.Single() is string target)
+            if (CopySource(current) is string source && current.Results.Single() is string target)
             {
                 if (source == target)
                 {
@@ -37,6 +40,12 @@ internal static class CopyPropagation
                 }
 
                 original[target] = source;
+                if (!copies.TryGetValue(source, out List<string>? known))
+                {
+                    copies.Add(source, known = []);
+                }
+
+                known.Add(target);
             }
 
             if (current.IsJump)
@@ -66,14 +75,13 @@ internal static class CopyPropagation
     {
         while (true)
         {
-            HashSet<string>[] liveOut = Liveness(lines);
-            List<PtxLine> kept = [.. lines.Where((line, i) => !IsRemovable(line) || line.Results.Any(liveOut[i].Contains))];
-            if (kept.Count == lines.Count)
+            HashSet<PtxLine> dead = new Liveness(lines).Dead(IsRemovable);
+            if (dead.Count == 0)
             {
-                return RemoveUnusedSlots(kept);
+                return RemoveUnusedSlots(lines);
             }
 
-            lines = kept;
+            lines = [.. lines.Where(l => !dead.Contains(l))];
         }
     }
 
@@ -84,100 +92,5 @@ internal static class CopyPropagation
     {
         HashSet<string> used = [.. lines.Where(l => !l.IsDeclaration).SelectMany(l => PtxLine.Registers(l.Text))];
         return [.. lines.Where(l => !l.IsDeclaration || !PtxLine.Registers(l.Text).Any() || PtxLine.Registers(l.Text).All(used.Contains))];
-    }
-
-    /// <summary>For each line the registers that are read later before they are written.</summary>
-    private static HashSet<string>[] Liveness(List<PtxLine> lines)
-    {
-        List<(int Start, int End)> blocks = [];
-        int start = 0;
-        for (int i = 0; i < lines.Count; i++)
-        {
-            if (lines[i].IsLabel && i > start)
-            {
-                blocks.Add((start, i));
-                start = i;
-            }
-
-            if (lines[i].IsJump)
-            {
-                blocks.Add((start, i + 1));
-                start = i + 1;
-            }
-        }
-
-        if (start < lines.Count)
-        {
-            blocks.Add((start, lines.Count));
-        }
-
-        Dictionary<string, int> blockOfLabel = blocks.Select((b, i) => (Line: lines[b.Start], Block: i)).Where(p => p.Line.IsLabel)
-            .ToDictionary(p => p.Line.Text[..^1], p => p.Block);
-        HashSet<string>[] liveIn = [.. blocks.Select(_ => new HashSet<string>())], liveOut = [.. blocks.Select(_ => new HashSet<string>())];
-        bool changed = true;
-        while (changed)
-        {
-            changed = false;
-            for (int b = blocks.Count - 1; b >= 0; b--)
-            {
-                foreach (int next in Successors(b))
-                {
-                    liveOut[b].UnionWith(liveIn[next]);
-                }
-
-                HashSet<string> live = [.. liveOut[b]];
-                for (int i = blocks[b].End - 1; i >= blocks[b].Start; i--)
-                {
-                    Step(lines[i], live);
-                }
-
-                if (live.Count != liveIn[b].Count)
-                {
-                    liveIn[b] = live;
-                    changed = true;
-                }
-            }
-        }
-
-        HashSet<string>[] result = new HashSet<string>[lines.Count];
-        for (int b = 0; b < blocks.Count; b++)
-        {
-            HashSet<string> live = [.. liveOut[b]];
-            for (int i = blocks[b].End - 1; i >= blocks[b].Start; i--)
-            {
-                result[i] = IsRemovable(lines[i]) ? [.. lines[i].Results.Where(live.Contains)] : [];
-                if (!IsRemovable(lines[i]) || result[i].Count > 0)
-                {
-                    Step(lines[i], live);
-                }
-            }
-        }
-
-        return result;
-
-        IEnumerable<int> Successors(int b)
-        {
-            PtxLine last = lines[blocks[b].End - 1];
-            if (last.Opcode.StartsWith("bra", StringComparison.Ordinal))
-            {
-                yield return blockOfLabel[last.Instruction.Split(' ')[1].Trim(';')];
-            }
-
-            bool fallsThrough = !last.IsJump || last.Predicate is not null;
-            if (fallsThrough && b + 1 < blocks.Count)
-            {
-                yield return b + 1;
-            }
-        }
-    }
-
-    private static void Step(PtxLine line, HashSet<string> live)
-    {
-        if (line.Predicate is null && !line.IsOpaque)
-        {
-            live.ExceptWith(line.Results);
-        }
-
-        live.UnionWith(line.Reads);
     }
 }

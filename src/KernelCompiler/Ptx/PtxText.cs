@@ -78,6 +78,9 @@ internal sealed partial class PtxLine
     /// <summary>The registers named in a piece of text.</summary>
     public static IEnumerable<string> Registers(string text) => Register().Matches(text).Select(m => m.Value);
 
+    /// <summary>A piece of text with other registers.</summary>
+    public static string ReplaceRegisters(string text, Func<string, string> replacement) => Register().Replace(text, m => replacement(m.Value));
+
     /// <summary>The same instruction reading other registers. What it reads and writes at once stays.</summary>
     public PtxLine WithReads(Func<string, string> replacement)
     {

@@ -27,25 +27,22 @@ internal interface IFastRows
     void Advance();
 }
 
-/// <summary>Rows of a matrix in the operand's type.</summary>
+/// <summary>
+/// Rows of a matrix in the operand's type, as offsets from one pointer (so the matrix must be below 4 GB): four pointers that advance by themselves make ptxas copy them before
+/// every use on sm_90.
+/// </summary>
 internal struct MatrixRows4 : IFastRows
 {
-    private long _r0;
-    private long _r1;
-    private long _r2;
-    private long _r3;
+    private long _x;
+    private RowOffsets4 _rows;
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Start<TUnit>(LinearArguments a, TUnit unit, int first, int rowByte)
         where TUnit : struct, IMatrixUnit
     {
-        long origin = a.X + rowByte, rowBytes = (long)a.XStride * unit.ElementBytes;
-        int last = a.M - 1;
-        _r0 = origin + (Numbers.Min(first, last) * rowBytes);
-        _r1 = origin + (Numbers.Min(first + 32, last) * rowBytes);
-        _r2 = origin + (Numbers.Min(first + 64, last) * rowBytes);
-        _r3 = origin + (Numbers.Min(first + 96, last) * rowBytes);
+        _x = a.X + rowByte;
+        _rows.Start(first, 32, a.M, a.XStride * unit.ElementBytes);
     }
 
     /// <inheritdoc/>
@@ -54,8 +51,8 @@ internal struct MatrixRows4 : IFastRows
         where TUnit : struct, IMatrixUnit
         where TCopy : struct, ICopy
     {
-        copy.Copy16(target, _r0, bytes);
-        copy.Copy16(target + targetStep, _r1, bytes);
+        copy.Copy16(target, _x + _rows.R0, bytes);
+        copy.Copy16(target + targetStep, _x + _rows.R1, bytes);
     }
 
     /// <inheritdoc/>
@@ -65,19 +62,13 @@ internal struct MatrixRows4 : IFastRows
         where TCopy : struct, ICopy
     {
         CopyTwo(copy, unit, target, targetStep, bytes);
-        copy.Copy16(target + (2 * targetStep), _r2, bytes);
-        copy.Copy16(target + (3 * targetStep), _r3, bytes);
+        copy.Copy16(target + (2 * targetStep), _x + _rows.R2, bytes);
+        copy.Copy16(target + (3 * targetStep), _x + _rows.R3, bytes);
     }
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Advance()
-    {
-        _r0 += Linear.FastTileBytes;
-        _r1 += Linear.FastTileBytes;
-        _r2 += Linear.FastTileBytes;
-        _r3 += Linear.FastTileBytes;
-    }
+    public void Advance() => _x += Linear.FastTileBytes;
 }
 
 /// <summary>

@@ -188,7 +188,8 @@ public sealed unsafe class ApproximateMathTests
     public void Special_values_are_those_of_the_tables([Values] bool ftz)
     {
         const float Infinity = float.PositiveInfinity, NaN = float.NaN;
-        AssertTable(ApproximateMath.Exp2, (-Infinity, 0), (-0f, 1), (0, 1), (Infinity, Infinity), (NaN, NaN), (1e-40f, 1), (-1e-40f, 1), (-3, 0.125f), (10, 1024), (-1000, 0), (1000, Infinity));
+        AssertTable(ApproximateMath.Exp2, (-Infinity, 0), (-0f, 1), (0, 1), (Infinity, Infinity), (NaN, NaN));
+        AssertTable(ApproximateMath.Exp2, (1e-40f, 1), (-1e-40f, 1), (-3, 0.125f), (10, 1024), (-1000, 0), (1000, Infinity));
         AssertTable(ApproximateMath.Log2, (-Infinity, NaN), (-2, NaN), (-0f, -Infinity), (0, -Infinity), (Infinity, Infinity), (NaN, NaN), (1, 0), (8, 3));
         AssertTable(ApproximateMath.Reciprocal, (-Infinity, -0f), (-0f, -Infinity), (0, Infinity), (Infinity, 0), (NaN, NaN), (-4, -0.25f));
         AssertTable(ApproximateMath.ReciprocalSquareRoot, (-Infinity, NaN), (-2, NaN), (-0f, -Infinity), (0, Infinity), (Infinity, 0), (NaN, NaN), (4, 0.5f));

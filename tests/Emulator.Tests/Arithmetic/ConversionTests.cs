@@ -65,7 +65,8 @@ internal sealed unsafe class ConversionTests
     }
 
     [Test]
-    public void Integers_become_the_float_that_the_rounding_asks_for([ValueSource(nameof(Integers))] PtxType from, [ValueSource(nameof(Floats))] PtxType to, [ValueSource(nameof(Directions))] Rounding rounding)
+    public void Integers_become_the_float_that_the_rounding_asks_for(
+        [ValueSource(nameof(Integers))] PtxType from, [ValueSource(nameof(Floats))] PtxType to, [ValueSource(nameof(Directions))] Rounding rounding)
     {
         foreach (ulong bits in IntegerSamples(from, new Random(2), 300))
         {
@@ -86,7 +87,10 @@ internal sealed unsafe class ConversionTests
     }
 
     [Test]
-    public void Floats_become_the_integer_that_the_rounding_asks_for([ValueSource(nameof(Integers))] PtxType to, [Values(PtxType.F16, PtxType.BF16, PtxType.F32, PtxType.F64)] PtxType from, [ValueSource(nameof(Directions))] Rounding rounding)
+    public void Floats_become_the_integer_that_the_rounding_asks_for(
+        [ValueSource(nameof(Integers))] PtxType to,
+        [Values(PtxType.F16, PtxType.BF16, PtxType.F32, PtxType.F64)] PtxType from,
+        [ValueSource(nameof(Directions))] Rounding rounding)
     {
         (BigInteger least, BigInteger most) = Limits(to);
         foreach (double sample in FloatSamples(new Random(4)))
@@ -167,7 +171,8 @@ internal sealed unsafe class ConversionTests
     }
 
     [Test]
-    public void A_float_is_rounded_to_an_integral_float([Values(PtxType.F16, PtxType.F32, PtxType.F64)] PtxType type, [ValueSource(nameof(Directions))] Rounding rounding)
+    public void A_float_is_rounded_to_an_integral_float(
+        [Values(PtxType.F16, PtxType.F32, PtxType.F64)] PtxType type, [ValueSource(nameof(Directions))] Rounding rounding)
     {
         foreach (double sample in FloatSamples(new Random(6)))
         {
@@ -194,7 +199,7 @@ internal sealed unsafe class ConversionTests
             foreach ((Rounding rounding, int round) in Directions.SelectMany(rounding => Enumerable.Range(0, 4).Select(round => (rounding, round))))
             {
                 Conversion conversion = new(to, from, rounding, Integral: to == from && round % 2 == 1);
-                ulong[] sources = [.. Enumerable.Range(0, Warp.Lanes).Select(_ => random.Next(3) == 0 ? (ulong)random.NextInt64(long.MinValue, long.MaxValue) : Encode(from, (random.NextDouble() - 0.5) * Math.Pow(2, random.Next(-30, 70))).Bits)];
+                ulong[] sources = [.. Enumerable.Range(0, Warp.Lanes).Select(_ => Sample(from))];
                 for (int lane = 0; lane < Warp.Lanes; lane++)
                 {
                     SetLane(rows[0], from, lane, sources[lane]);
@@ -209,6 +214,11 @@ internal sealed unsafe class ConversionTests
                 }
             }
         }
+
+        // Any bits, or a number of any size.
+        ulong Sample(PtxType type) => random.Next(3) == 0
+            ? (ulong)random.NextInt64(long.MinValue, long.MaxValue)
+            : Encode(type, (random.NextDouble() - 0.5) * Math.Pow(2, random.Next(-30, 70))).Bits;
     }
 
     [TestCase(PtxType.F16, 0x3C00C000u)]
@@ -310,7 +320,11 @@ internal sealed unsafe class ConversionTests
 
     private static IEnumerable<double> FloatSamples(Random random)
     {
-        double[] special = [0, -0.0, 0.5, -0.5, 1.5, -1.5, 2.5, -2.5, 0.49999997, 127.5, 128, -128.5, -129, 255.5, 32767.5, 65535.5, 2147483647, 2147483648, -2147483649.0, 4294967296, 9.3e18, -9.3e18, 1.9e19, double.PositiveInfinity, double.NegativeInfinity];
+        double[] special =
+        [
+            0, -0.0, 0.5, -0.5, 1.5, -1.5, 2.5, -2.5, 0.49999997, 127.5, 128, -128.5, -129, 255.5, 32767.5, 65535.5, 2147483647, 2147483648, -2147483649.0, 4294967296,
+            9.3e18, -9.3e18, 1.9e19, double.PositiveInfinity, double.NegativeInfinity,
+        ];
         return special.Concat(Enumerable.Range(0, 500).Select(_ => (random.NextDouble() - 0.5) * Math.Pow(2, random.Next(-3, 70))));
     }
 

@@ -12,7 +12,8 @@ internal sealed unsafe class FloatArithmeticTests
     private static readonly Rounding[] Directions = [Rounding.NearestEven, Rounding.Zero, Rounding.Down, Rounding.Up];
 
     [Test]
-    public void Sums_products_and_fused_products_are_rounded_once([ValueSource(nameof(Types))] PtxType type, [ValueSource(nameof(Directions))] Rounding rounding)
+    public void Sums_products_and_fused_products_are_rounded_once(
+        [ValueSource(nameof(Types))] PtxType type, [ValueSource(nameof(Directions))] Rounding rounding)
     {
         Random random = new(11);
         FloatArithmetic arithmetic = new(type, rounding);
@@ -64,7 +65,8 @@ internal sealed unsafe class FloatArithmeticTests
             {
                 // The bracket of the quotient at a scale fine enough: a remainder moves it off its lower end by less than a unit.
                 double x = Decode(type, rows[0][lane]), y = Decode(type, rows[1][lane]);
-                BigInteger quotient = BigInteger.DivRem(BigInteger.Abs(ExactRounding.Scale(x, Scale)) << 1000, BigInteger.Abs(ExactRounding.Scale(y, Scale)), out BigInteger rest);
+                BigInteger dividend = BigInteger.Abs(ExactRounding.Scale(x, Scale)) << 1000, divisor = BigInteger.Abs(ExactRounding.Scale(y, Scale));
+                (BigInteger quotient, BigInteger rest) = BigInteger.DivRem(dividend, divisor);
                 BigInteger doubled = (2 * quotient) + (rest.IsZero ? 0 : 1);
                 Assert.That(rows[2][lane], Is.EqualTo(ExactRounding.Round(doubled, 1001, type, rounding, x * y < 0)), $"{x:r} / {y:r}");
             }

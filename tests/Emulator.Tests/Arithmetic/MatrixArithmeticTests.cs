@@ -67,7 +67,7 @@ internal sealed unsafe class MatrixArithmeticTests
         Random random = new(7);
         for (int round = 0; round < 50; round++)
         {
-            (double[,] a, double[,] b, double[,] c) = (RandomMatrix(random, form.M, form.K, form.A), RandomMatrix(random, form.K, 8, form.B), RandomMatrix(random, form.M, 8, form.Accumulator));
+            (double[,] a, double[,] b, double[,] c) = RandomMatrices(form, random);
             double[,] d = Multiply(form, a, b, c);
             for (int row = 0; row < form.M; row++)
             {
@@ -91,7 +91,7 @@ internal sealed unsafe class MatrixArithmeticTests
     public void Sums_are_fused_multiply_adds_in_ascending_order_of_k(MatrixForm form)
     {
         Random random = new(8);
-        (double[,] a, double[,] b, double[,] c) = (RandomMatrix(random, form.M, form.K, form.A), RandomMatrix(random, form.K, 8, form.B), RandomMatrix(random, form.M, 8, form.Accumulator));
+        (double[,] a, double[,] b, double[,] c) = RandomMatrices(form, random);
         double[,] d = Multiply(form, a, b, c);
         for (int row = 0; row < form.M; row++)
         {
@@ -128,7 +128,8 @@ internal sealed unsafe class MatrixArithmeticTests
                     exact += (long)a[row, k] * (long)b[k, column];
                 }
 
-                Assert.That(d[row, column], Is.EqualTo(form.Saturate ? Math.Clamp(exact, int.MinValue, int.MaxValue) : unchecked((int)exact)), $"D[{row},{column}]");
+                long expected = form.Saturate ? Math.Clamp(exact, int.MinValue, int.MaxValue) : unchecked((int)exact);
+                Assert.That(d[row, column], Is.EqualTo(expected), $"D[{row},{column}]");
                 wrapped += exact is < int.MinValue or > int.MaxValue ? 1 : 0;
             }
         }
@@ -197,7 +198,12 @@ internal sealed unsafe class MatrixArithmeticTests
         uint** a = rows.Pointers, b = a + form.RegistersOfA, c = b + form.RegistersOfB, d = c + form.RegistersOfC;
         for (int i = 0; i < registers * Warp.Lanes; i++)
         {
-            rows[0][i] = form.A is PtxType.S8 or PtxType.U8 ? (uint)random.Next() : form.A == PtxType.TF32 ? BitConverter.SingleToUInt32Bits(random.NextSingle()) : 0x3C003C00;
+            rows[0][i] = form.A switch
+            {
+                PtxType.S8 or PtxType.U8 => (uint)random.Next(),
+                PtxType.TF32 => BitConverter.SingleToUInt32Bits(random.NextSingle()),
+                _ => BitConverter.HalfToUInt16Bits((Half)random.NextSingle()) | 0x3C000000u,
+            };
         }
 
         MatrixArithmetic.MultiplyAdd(form, d, a, b, c);
@@ -311,6 +317,9 @@ internal sealed unsafe class MatrixArithmeticTests
         PtxType.S32 => (int)registers[i][lane],
         _ => BitConverter.UInt32BitsToSingle(registers[i][lane]),
     };
+
+    private static (double[,] A, double[,] B, double[,] C) RandomMatrices(in MatrixForm form, Random random) =>
+        (RandomMatrix(random, form.M, form.K, form.A), RandomMatrix(random, form.K, MatrixForm.N, form.B), RandomMatrix(random, form.M, MatrixForm.N, form.Accumulator));
 
     /// <summary>Numbers that the type holds exactly, of different size.</summary>
     private static double[,] RandomMatrix(Random random, int rows, int columns, PtxType type)

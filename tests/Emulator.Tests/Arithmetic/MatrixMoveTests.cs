@@ -1,6 +1,8 @@
 namespace KernelAD.Emulator.Tests;
 
-/// <summary>ldmatrix and stmatrix by the PTX ISA's tables: thread l of a matrix holds row l/4, columns 2(l%4) and 2(l%4)+1, row and column changed with .trans.</summary>
+/// <summary>
+/// ldmatrix and stmatrix by the PTX ISA's tables: thread l of a matrix holds row l/4, columns 2(l%4) and 2(l%4)+1, row and column changed with .trans.
+/// </summary>
 public sealed unsafe class MatrixMoveTests
 {
     [Test]

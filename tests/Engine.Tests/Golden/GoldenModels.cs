@@ -49,7 +49,7 @@ internal static class GoldenModels
             return path;
         }
 
-        using AnomalyDetector unfitted = AnomalyDetector.Load(path);
+        using AnomalyDetector unfitted = AnomalyDetector.Load(path, new DetectorOptions { Device = "cpu" });
         Tensor diff = unfitted.Run(normal, ["diff"])["diff"];
         int pixels = diff.Data.Length / diff.Shape[0];
         float[] mean = [.. Enumerable.Range(0, pixels)

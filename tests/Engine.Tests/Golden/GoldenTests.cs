@@ -58,7 +58,7 @@ public sealed class GoldenTests
         Assert.That(
             ModelRegistry.Names.Where(m => !Cases().Any(c => ((string)c.Arguments[0]!).Contains(m, StringComparison.OrdinalIgnoreCase))), Is.Empty);
 
-    private static void Check(IReadOnlyList<TapComparison> comparisons)
+    internal static void Check(IReadOnlyList<TapComparison> comparisons)
     {
         foreach (TapComparison c in comparisons)
         {

@@ -6,43 +6,27 @@ using KernelAD.Tensors;
 namespace KernelAD.Backends.Cpu;
 
 /// <summary>
-/// Turns a graph into a <see cref="CpuPlan"/>: decides which values are views of others, which are handed on in row tiles, emits one or more steps per
-/// node, and lays out the arena. Steps need addresses and addresses need lifetimes, so emission is deferred: the first pass records who touches
-/// which buffer, the second creates the steps.
+/// Turns a graph into a <see cref="CpuPlan"/>: decides which values are views of others and which are handed on in row tiles, and emits one or more steps per
+/// node.
 /// </summary>
-internal sealed class CpuCompiler
+internal sealed class CpuCompiler : GraphLowering
 {
     // Slices of this many rows keep the activations between two layers in the caches, while each weight is still used often enough per read.
     // InTra at 256², 1 thread, share of the FMA peak by windows of 49 rows a slice: 4: 84 %, 8: 87 %, 16: 85 %, 64: 81 %.
     private const int MaxSliceRows = 512;
 
-    private readonly ComputeGraph _graph;
     private readonly CpuWeights _weights;
-    private readonly Schedule _schedule;
-    private readonly int _sliceSize;
-    private readonly ILookup<Node, Node> _users;
-    private readonly HashSet<Node> _results;
     private readonly Dictionary<Node, Value> _values = [];
     private readonly Dictionary<Node, Value> _packed = [];
-    private readonly List<PlannedBuffer> _buffers = [];
     private readonly List<(Func<CpuStep> Create, PlanStep Info)> _pending = [];
-    private readonly Dictionary<Node, string> _tapNames = [];
-    private (int First, int End) _region;
-    private bool _inRegion;
 
     private CpuCompiler(ComputeGraph graph, CpuWeights weights, Schedule schedule, int sliceSize)
+        : base(graph, schedule, sliceSize)
     {
-        _graph = graph;
         _weights = weights;
-        _schedule = schedule;
-        _sliceSize = sliceSize;
-        _users = graph.Nodes.SelectMany(n => n.Inputs.Distinct().Select(i => (Input: i, User: n))).ToLookup(p => p.Input, p => p.User);
-        _results = [.. graph.Results.Select(r => r.Value)];
-        foreach ((string name, Node node) in graph.Results)
-        {
-            _tapNames[node] = name;
-        }
     }
+
+    protected override int StepCount => _pending.Count;
 
     /// <summary>Compiles a graph as the model wrote it.</summary>
     /// <param name="graph">The graph; its taps become results of the plan.</param>
@@ -53,21 +37,9 @@ internal sealed class CpuCompiler
     public static CpuPlan Compile(ComputeGraph graph, CpuWeights weights, long maxMemory, Func<ComputeGraph, ComputeGraph>? passes = null)
     {
         ComputeGraph optimised = (passes ?? PassPipeline.Apply)(graph);
-        Schedule schedule = Schedule.Of(optimised);
-        long smallest = long.MaxValue;
-        foreach (int size in schedule.SliceSizes(MaxSliceRows))
-        {
-            CpuCompiler compiler = new(optimised, weights, schedule, size);
-            long arena = compiler.Lower();
-            smallest = Math.Min(smallest, weights.Bytes + arena);
-            if (weights.Bytes + arena <= maxMemory)
-            {
-                return compiler.Finish(arena);
-            }
-        }
-
-        throw new ConfigurationException(
-            $"the memory limit is {maxMemory / 1e6:F1} MB, but weights and activations need at least {smallest / 1e6:F1} MB; raise the limit");
+        (CpuCompiler compiler, long arena) = Fit(
+            optimised, MaxSliceRows, maxMemory, () => weights.Bytes, (schedule, size) => new CpuCompiler(optimised, weights, schedule, size));
+        return compiler.Finish(arena);
     }
 
     /// <summary>Where a node's value is. Buffer null: at a fixed address.</summary>
@@ -75,41 +47,6 @@ internal sealed class CpuCompiler
     {
         /// <summary>A view that starts later.</summary>
         public Value At(long floats) => this with { Offset = Offset + floats };
-    }
-
-    // ---- first pass: values, lifetimes, deferred steps -------------------------------------------------------------------------------------
-
-    private long Lower()
-    {
-        Emit(_schedule.Before);
-        _inRegion = true;
-        _region = (_pending.Count, 0);
-        Emit(_schedule.Region);
-        _region.End = _pending.Count;
-        _inRegion = false;
-        _packed.Clear(); // What was packed in the region is one slice of it.
-        Emit(_schedule.After);
-        foreach (Node result in _results)
-        {
-            Touch(Get(result), _pending.Count);
-        }
-
-        // What crosses the region's border has to survive all of its repetitions.
-        foreach (PlannedBuffer buffer in _buffers)
-        {
-            bool touchedInside = buffer.First < _region.End && buffer.Last >= _region.First;
-            if (touchedInside && buffer.First < _region.First)
-            {
-                buffer.Touch(Math.Max(buffer.Last, _region.End - 1));
-            }
-
-            if (touchedInside && buffer.Last >= _region.End)
-            {
-                buffer.Touch(Math.Min(buffer.First, _region.First));
-            }
-        }
-
-        return MemoryPlanner.Assign([.. _buffers.Where(b => b.Last >= b.First)]);
     }
 
     private CpuPlan Finish(long arena)
@@ -120,28 +57,24 @@ internal sealed class CpuCompiler
             throw new ConfigurationException($"the plan has a step of more than {WorkerTeam.MaxParts} parts; run fewer pictures at a time");
         }
 
-        Node input = _graph.Nodes.Single(n => n.Operator is Input);
+        Node input = Graph.Nodes.Single(n => n.Operator is Input);
         return new CpuPlan(
-            steps[.._region.First],
-            steps[_region.First.._region.End],
-            _schedule.Region.Count == 0 ? 0 : _schedule.Items / _sliceSize,
-            steps[_region.End..],
+            steps[..Region.First],
+            steps[Region.First..Region.End],
+            Slices,
+            steps[Region.End..],
             [.. _pending.Select(p => p.Info)],
             arena,
             Ref(Get(input), sliced: false),
             input.Shape,
-            _graph.Results.ToDictionary(r => r.Key, r => (Ref(Get(r.Value), sliced: false), r.Value.Shape), StringComparer.Ordinal));
+            Graph.Results.ToDictionary(r => r.Key, r => (Ref(Get(r.Value), sliced: false), r.Value.Shape), StringComparer.Ordinal));
     }
 
-    private void Emit(IReadOnlyList<Node> nodes)
-    {
-        foreach (Node node in nodes)
-        {
-            Emit(node);
-        }
-    }
+    protected override void LeaveRegion() => _packed.Clear();
 
-    private void Emit(Node node)
+    protected override void TouchValue(Node node, int step) => Touch(Get(node), step);
+
+    protected override void Emit(Node node)
     {
         switch (node.Operator)
         {
@@ -177,7 +110,7 @@ internal sealed class CpuCompiler
                 EmitUnary(node, UnaryOperation.Affine, op.Scale, op.Offset);
                 break;
             case Reshape:
-                _values[node] = Dense(node.Inputs[0]) with { RowStride = RowStride(Local(node)) };
+                _values[node] = Dense(node.Inputs[0]) with { RowStride = RowLength(Local(node)) };
                 break;
             case Slice op:
                 EmitSlice(node, op);
@@ -236,7 +169,7 @@ internal sealed class CpuCompiler
         Node node, Value result, Value x, Node weight, Node? bias, Value? residual, Activation activation, int rows, int n, int k)
     {
         PackedWeights packed = _weights.Packed(((Parameter)weight.Operator).Key, (bias?.Operator as Parameter)?.Key, n, k);
-        bool sliced = _inRegion;
+        bool sliced = InRegion;
         Step(
             node,
             ParameterName(weight),
@@ -262,7 +195,7 @@ internal sealed class CpuCompiler
     {
         Value x = Dense(node.Inputs[0]), w = Dense(node.Inputs[1]), b = Dense(node.Inputs[2]), y = NewValue(node);
         int rows = checked((int)Local(node).Rows), width = node.Shape[-1];
-        bool sliced = _inRegion;
+        bool sliced = InRegion;
         Step(node, ParameterName(node.Inputs[1]), "LayerNorm", [x, w, b], y, 0, () => new LayerNormStep(
             Ref(y, sliced), Ref(x, sliced), Ref(w, sliced), Ref(b, sliced), rows, width, op.Epsilon, y.Tiled));
     }
@@ -271,7 +204,7 @@ internal sealed class CpuCompiler
     {
         Value q = Get(node.Inputs[0]), k = Get(node.Inputs[1]), v = Get(node.Inputs[2]), y = NewValue(node);
         Shape qs = Local(node.Inputs[0]), vs = Local(node.Inputs[2]);
-        bool sliced = _inRegion;
+        bool sliced = InRegion;
         AttentionShape shape = new(qs[0], qs[1], vs[1], op.Heads, qs[2] / op.Heads, vs[2] / op.Heads);
         Step(node, Name(node), "Attention", [q, k, v], y, 0, () => new AttentionStep(
             shape, op.Scale, Ref(q, sliced), Ref(k, sliced), Ref(v, sliced), Ref(y, sliced), y.Tiled));
@@ -287,7 +220,7 @@ internal sealed class CpuCompiler
             BinaryFunction.Subtract => BinaryOperation.Subtract,
             _ => BinaryOperation.Multiply,
         };
-        bool sliced = _inRegion;
+        bool sliced = InRegion;
         Step(node, Name(node), op.Name, [a, b], y, 0, () => new BinaryStep(
             Ref(y, sliced), Ref(a, sliced), Ref(b, sliced), operation, left.Extents, right.Extents));
     }
@@ -296,7 +229,7 @@ internal sealed class CpuCompiler
     {
         Value x = Dense(node.Inputs[0]), y = NewValue(node);
         Shape shape = Local(node);
-        bool sliced = _inRegion;
+        bool sliced = InRegion;
         Step(node, Name(node), node.Operator.Name, [x], y, 0, () => new UnaryStep(
             Ref(y, sliced), Ref(x, sliced), operation, (int)shape.Rows, shape[-1], scale, offset));
     }
@@ -306,13 +239,11 @@ internal sealed class CpuCompiler
         Shape source = Local(node.Inputs[0]);
         long inner = Inner(source, op.Axis);
         Value x = Dense(node.Inputs[0]);
-        // A range of a slice's only item is no range of all items, which is what a reader outside the region sees.
-        bool leading = (Crosses(node) ? node.Inputs[0].Shape : source).Extents[..op.Axis].ToArray().All(e => e == 1);
         // Attention reads columns of a wider matrix in place; everyone else wants dense rows.
-        bool columns = op.Axis == source.Rank - 1 && !_results.Contains(node) && _users[node].Any() && _users[node].All(u => u.Operator is Attention);
-        if (leading)
+        bool columns = op.Axis == source.Rank - 1 && !IsResult(node) && Users(node).Any() && Users(node).All(u => u.Operator is Attention);
+        if (IsContiguous(node, op))
         {
-            _values[node] = x.At(op.Start * inner) with { RowStride = RowStride(Local(node)) };
+            _values[node] = x.At(op.Start * inner) with { RowStride = RowLength(Local(node)) };
         }
         else if (columns)
         {
@@ -340,7 +271,7 @@ internal sealed class CpuCompiler
     private void EmitCopy(Node node, Node source, Shape extents, long[] sourceStrides, long sourceOffset)
     {
         Value x = Dense(source).At(sourceOffset), y = NewValue(node);
-        bool sliced = _inRegion;
+        bool sliced = InRegion;
         Step(node, Name(node), node.Operator.Name, [x], y, 0, () => new CopyStep(
             Ref(y, sliced), Ref(x, sliced), extents.Extents, Strides(extents), sourceStrides));
     }
@@ -354,7 +285,7 @@ internal sealed class CpuCompiler
         {
             Shape extents = Local(part);
             Value x = Dense(part), target = y.At(start * strides[op.Axis]);
-            bool sliced = _inRegion;
+            bool sliced = InRegion;
             Step(node, Name(node), "Concat", [x], target, 0, () => new CopyStep(
                 Ref(target, sliced), Ref(x, sliced), extents.Extents, strides, Strides(extents)));
             start += extents[op.Axis];
@@ -366,7 +297,7 @@ internal sealed class CpuCompiler
         Value table = Dense(node.Inputs[0]), y = NewValue(node);
         Shape source = node.Inputs[0].Shape;
         int count = Local(node)[0];
-        bool sliced = _inRegion;
+        bool sliced = InRegion;
         Step(node, Name(node), "Gather", [table], y, 0, () => new GatherStep(
             Ref(y, sliced), Ref(table, sliced: false), op.Indices, node.Shape[1], source[0], source[1], source[2], count));
     }
@@ -379,7 +310,7 @@ internal sealed class CpuCompiler
         // To the step a row is what lies behind the reduced dimension, or that dimension itself if it is the last.
         Value x = Dense(node.Inputs[0]) with { RowStride = inner > 1 ? inner : source[op.Axis] };
         Value rows = y with { RowStride = inner };
-        bool sliced = _inRegion;
+        bool sliced = InRegion;
         Step(node, Name(node), "Mean", [x], y, 0, () => new ReduceStep(
             Ref(rows, sliced), Ref(x, sliced), Reduction.Mean, outer, source[op.Axis], (int)inner));
     }
@@ -445,7 +376,7 @@ internal sealed class CpuCompiler
                 Constant c => _weights.Constant(c.Value, c.Shape.Count),
                 _ => throw new InvalidOperationException($"{node} is read before it is computed"),
             };
-            value = new Value(null, address, 0, RowStride(node.Shape), Tiled: false, SliceStride: 0);
+            value = new Value(null, address, 0, RowLength(node.Shape), Tiled: false, SliceStride: 0);
             _values.Add(node, value);
         }
 
@@ -456,7 +387,7 @@ internal sealed class CpuCompiler
     private Value Dense(Node node)
     {
         Value value = Get(node);
-        return !value.Tiled && value.RowStride == RowStride(Local(node))
+        return !value.Tiled && value.RowStride == RowLength(Local(node))
             ? value
             : throw new InvalidOperationException($"{node} is needed dense, but was left tiled or as a view");
     }
@@ -476,7 +407,7 @@ internal sealed class CpuCompiler
             int rows = checked((int)shape.Rows), columns = shape[-1];
             Value source = Dense(node);
             tiles = NewTiles(rows, columns);
-            bool sliced = _inRegion;
+            bool sliced = InRegion;
             Value target = tiles;
             Step(node, Name(node), "PackRows", [source], target, 0, () => new PackRowsStep(rows, columns, Ref(source, sliced), Ref(target, sliced)), flops: 0);
             _packed.Add(node, tiles);
@@ -487,16 +418,9 @@ internal sealed class CpuCompiler
 
     private Value NewTiles(int rows, int columns)
     {
-        PlannedBuffer buffer = new(RowTiles.Size(rows, columns) * sizeof(float));
-        _buffers.Add(buffer);
+        PlannedBuffer buffer = NewBuffer(RowTiles.Size(rows, columns) * sizeof(float));
         return new Value(buffer, 0, 0, columns, Tiled: true, SliceStride: 0);
     }
-
-    /// <summary>Whether nobody needs a value, or a view of it, after a node has read it, so that the node may write over it.</summary>
-    private bool DiesAt(Node value, Node last) =>
-        value.Operator is Linear && value.Sliced == last.Sliced
-        && !_results.Contains(value) && !Crosses(value) && !_results.Contains(last) && !Crosses(last)
-        && _users[value].All(u => u.Id <= last.Id && u.Operator is not (Reshape or Slice or Broadcast));
 
     private Value InPlace(Node node, Value value)
     {
@@ -509,8 +433,8 @@ internal sealed class CpuCompiler
         Shape local = Local(node);
         bool crosses = Crosses(node);
         bool tiled = node.Operator is LayerNorm or Linear or Attention
-            && !crosses && !_results.Contains(node)
-            && _users[node].Any() && _users[node].All(u => u.Operator is Linear && u.Inputs[0] == node && !u.Inputs.Skip(1).Contains(node));
+            && !crosses && !IsResult(node)
+            && Users(node).Any() && Users(node).All(u => u.Operator is Linear && u.Inputs[0] == node && !u.Inputs.Skip(1).Contains(node));
         Value value;
         if (tiled)
         {
@@ -518,46 +442,12 @@ internal sealed class CpuCompiler
         }
         else
         {
-            PlannedBuffer buffer = new((crosses ? node.Shape.Count : local.Count) * sizeof(float));
-            _buffers.Add(buffer);
-            value = new Value(buffer, 0, 0, RowStride(local), Tiled: false, crosses ? local.Count : 0);
+            PlannedBuffer buffer = NewBuffer((crosses ? node.Shape.Count : local.Count) * sizeof(float));
+            value = new Value(buffer, 0, 0, RowLength(local), Tiled: false, crosses ? local.Count : 0);
         }
 
         _values[node] = value;
         return value;
-    }
-
-    /// <summary>
-    /// Whether somebody outside the sliced region reads this value of it, itself or through a view: it is then kept whole, and each slice writes its
-    /// part.
-    /// </summary>
-    private bool Crosses(Node node) =>
-        node.Sliced && (_results.Contains(node) || _users[node].Any(u => !u.Sliced || (u.Operator is Reshape or Slice or Broadcast && Crosses(u))));
-
-    /// <summary>A node's shape as the step at hand sees it: within the region, one slice of it.</summary>
-    private Shape Local(Node node) => node.Sliced && _inRegion ? node.Shape.With(0, _sliceSize) : node.Shape;
-
-    private static long RowStride(Shape shape) => shape.Rank == 0 ? 1 : shape[-1];
-
-    private static long Inner(Shape shape, int axis)
-    {
-        long inner = 1;
-        foreach (int extent in shape.Extents[(axis + 1)..])
-        {
-            inner *= extent;
-        }
-
-        return inner;
-    }
-
-    private static long[] Strides(Shape shape) => [.. Enumerable.Range(0, shape.Rank).Select(i => Inner(shape, i))];
-
-    /// <summary>Strides with which a shape is read as a larger one: 0 along the dimensions that it lacks or has once.</summary>
-    private static long[] BroadcastStrides(Shape source, Shape target)
-    {
-        long[] strides = Strides(source);
-        int missing = target.Rank - source.Rank;
-        return [.. Enumerable.Range(0, target.Rank).Select(i => i < missing || (source[i - missing] == 1 && target[i] != 1) ? 0 : strides[i - missing])];
     }
 
     private static BufferRef Ref(Value value, bool sliced)
@@ -583,18 +473,6 @@ internal sealed class CpuCompiler
         }
 
         Touch(writes, _pending.Count);
-        Shape local = Local(node);
-        long bytes = extraBytes + (4 * (local.Count + node.Inputs.Where(i => i.Operator is not Parameter).Sum(i => Local(i).Count)));
-        int repeats = _inRegion ? _schedule.Items / _sliceSize : 1;
-        long work = flops ?? (node.Sliced ? node.Flops / (_schedule.Items / _sliceSize) : node.Flops);
-        _pending.Add((create, new PlanStep(name, kind, local, repeats, work, bytes)));
-    }
-
-    private string Name(Node node) => _tapNames.TryGetValue(node, out string? name) ? name : $"%{node.Id}";
-
-    private static string ParameterName(Node weight)
-    {
-        string key = ((Parameter)weight.Operator).Key;
-        return key.EndsWith(".weight", StringComparison.Ordinal) ? key[..^".weight".Length] : key;
+        _pending.Add((create, Describe(node, name, kind, extraBytes, flops)));
     }
 }

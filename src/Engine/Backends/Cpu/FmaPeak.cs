@@ -41,7 +41,8 @@ public static class FmaPeak
 
     private static double Rate(Barrier start, int milliseconds)
     {
-        const int Iterations = 20_000;
+        // A sample takes about a millisecond: clocks of virtual machines jump by tens of microseconds, and the fastest sample would be the one that was cut short.
+        const int Iterations = 250_000;
         start.SignalAndWait();
         long begin = Stopwatch.GetTimestamp();
         long end = begin + (milliseconds * Stopwatch.Frequency / 1000);

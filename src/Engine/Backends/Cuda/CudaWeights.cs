@@ -1,0 +1,173 @@
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+using KernelAD.Interop;
+using KernelAD.Kernels;
+using KernelAD.Weights;
+
+namespace KernelAD.Backends.Cuda;
+
+/// <summary>
+/// A model file's weights on a CUDA device, and what else plans need there unchanged. Each tensor is read, packed and copied when a plan first asks for it, some
+/// rows at a time by way of pinned memory.
+/// </summary>
+internal sealed class CudaWeights : SharedWeights
+{
+    private const int StagingFloats = 1 << 20;
+
+    private readonly Lock _lock = new();
+    private readonly Dictionary<string, DeviceMemory> _memory = new(StringComparer.Ordinal);
+    private CudaStream? _stream;
+    private PinnedMemory? _staging;
+
+    private CudaWeights(ModelFile file, CudaSession session)
+        : base(file)
+    {
+        Session = session;
+    }
+
+    /// <summary>The device, with its kernels.</summary>
+    public CudaSession Session { get; }
+
+    /// <summary>Bytes taken up so far.</summary>
+    public long Bytes { get; private set; }
+
+    /// <summary>The weights of a file on a device: the ones in use if some detector has them already, otherwise new ones that take over <paramref name="file"/>.</summary>
+    public static CudaWeights Of(ModelFile file, ICudaDriver driver, int ordinal, KernelLibrary library) =>
+        Of(file, driver, ordinal, f => new CudaWeights(f, new CudaSession(driver, ordinal, library)));
+
+    /// <summary>A linear layer's weight matrix (n, k), packed; see <see cref="LinearPanels"/>.</summary>
+    /// <exception cref="ModelFileException">A value is too large for float16.</exception>
+    public DeviceAddress Panels(string key, int n, int k, StorageType type) => Get(
+        $"{key} panels {type}",
+        (long)LinearPanels.PaddedColumns(n) / LinearPanels.Columns * LinearPanels.PanelBytes(k, type),
+        target =>
+        {
+            float[] rows = new float[LinearPanels.Columns * k];
+            int panelBytes = LinearPanels.PanelBytes(k, type);
+            for (int column = 0; column < LinearPanels.PaddedColumns(n); column += LinearPanels.Columns)
+            {
+                Span<float> part = rows.AsSpan(0, Math.Clamp(n - column, 0, LinearPanels.Columns) * k);
+                if (!part.IsEmpty)
+                {
+                    Read(key, (long)column * k, part);
+                }
+
+                if (!LinearPanels.Pack(part, k, type, Staging(panelBytes)))
+                {
+                    throw new ModelFileException($"{FilePath}: tensor \"{key}\" holds values beyond {Half.MaxValue}, the largest of float16; use precision fp32 or tf32");
+                }
+
+                Upload(target + ((long)column / LinearPanels.Columns * panelBytes), panelBytes);
+            }
+        });
+
+    /// <summary>A vector of a linear layer (n), padded with zeros to whole panels.</summary>
+    public DeviceAddress Vector(string key, int n) => Get($"{key} padded", (long)LinearPanels.PaddedColumns(n) * sizeof(float), target =>
+    {
+        Span<float> values = MemoryMarshal.Cast<byte, float>(Staging(LinearPanels.PaddedColumns(n) * sizeof(float)));
+        values.Clear();
+        Read(key, 0, values[..n]);
+        Upload(target, values.Length * sizeof(float));
+    });
+
+    /// <summary>A tensor as it is in the file, in float32.</summary>
+    public DeviceAddress Raw(string key, long count) => Get($"{key} raw", count * sizeof(float), target =>
+    {
+        for (long first = 0; first < count; first += StagingFloats)
+        {
+            int bytes = (int)Math.Min(count - first, StagingFloats) * sizeof(float);
+            Read(key, first, MemoryMarshal.Cast<byte, float>(Staging(bytes)));
+            Upload(target + (first * sizeof(float)), bytes);
+        }
+    });
+
+    /// <summary>A tensor with one value everywhere.</summary>
+    public DeviceAddress Constant(float value, long count) => Get(FormattableString.Invariant($"constant {value:R} × {count}"), count * sizeof(float), target =>
+    {
+        for (long first = 0; first < count; first += StagingFloats)
+        {
+            int bytes = (int)Math.Min(count - first, StagingFloats) * sizeof(float);
+            MemoryMarshal.Cast<byte, float>(Staging(bytes)).Fill(value);
+            Upload(target + (first * sizeof(float)), bytes);
+        }
+    });
+
+    /// <summary>Numbers that a step looks up: indices, filter taps. The same numbers are there once.</summary>
+    public DeviceAddress Table<T>(T[] values)
+        where T : unmanaged
+    {
+        byte[] bytes = MemoryMarshal.AsBytes(values.AsSpan()).ToArray();
+        return Get($"table {Convert.ToHexString(SHA256.HashData(bytes))}", bytes.Length, target =>
+        {
+            bytes.CopyTo(Staging(bytes.Length));
+            Upload(target, bytes.Length);
+        });
+    }
+
+    /// <summary>Frees the pinned memory that copies went through, until something is copied again.</summary>
+    public void ReleaseStaging()
+    {
+        lock (_lock)
+        {
+            _staging?.Dispose();
+            _staging = null;
+            _stream?.Dispose();
+            _stream = null;
+        }
+    }
+
+    protected override void Free()
+    {
+        ReleaseStaging();
+        foreach (DeviceMemory memory in _memory.Values)
+        {
+            memory.Dispose();
+        }
+
+        Session.Dispose();
+    }
+
+    private DeviceAddress Get(string key, long bytes, Action<DeviceAddress> fill)
+    {
+        lock (_lock)
+        {
+            if (!_memory.TryGetValue(key, out DeviceMemory? memory))
+            {
+                memory = Session.Driver.AllocateDevice(Session.Context, bytes);
+                try
+                {
+                    fill(memory.Address);
+                }
+                catch
+                {
+                    memory.Dispose();
+                    throw;
+                }
+
+                _memory.Add(key, memory);
+                Bytes += bytes;
+            }
+
+            return memory.Address;
+        }
+    }
+
+    private Span<byte> Staging(int bytes)
+    {
+        if (_staging is null || _staging.Length < bytes)
+        {
+            _staging?.Dispose();
+            _staging = null;
+            _staging = Session.Driver.AllocatePinned(Session.Context, Math.Max(bytes, StagingFloats * sizeof(float)));
+        }
+
+        return _staging.Span[..bytes];
+    }
+
+    private void Upload(DeviceAddress target, int bytes)
+    {
+        _stream ??= Session.Driver.CreateStream(Session.Context);
+        Session.Driver.CopyToDevice(target, _staging!.Address, bytes, _stream);
+        Session.Driver.Synchronize(_stream);
+    }
+}

@@ -1,0 +1,96 @@
+using KernelAD.Interop;
+using KernelAD.Kernels;
+
+namespace KernelAD.Backends.Cuda;
+
+/// <summary>Launches of the kernels that work row by row: norms, gathers, reductions, distances of tokens.</summary>
+internal static class RowLaunches
+{
+    private const int GatherBytes = 16;
+
+    /// <summary>LayerNorm.</summary>
+    public static IReadOnlyList<KernelLaunch> LayerNorm(CudaSession session, LayerNormArguments a)
+    {
+        bool aligned = a.Columns <= LayerNormArguments.RowWidth && a.Width % 4 == 0 && a.Columns % 4 == 0
+            && Aligned(a.X, a.XStride) && Aligned(a.Residual, a.ResidualStride) && Aligned(a.Sum, a.SumStride) && Aligned(a.Plain, a.PlainStride)
+            && Aligned(a.Weight, 0) && Aligned(a.Bias, 0) && Launches.Aligned(a.Y, a.YStride, 4, a.Type);
+        LaunchSize grid = new(Launches.Blocks(a.Rows, LayerNormArguments.RowsPerBlock));
+        return [KernelLaunch.Of(session.Kernel(aligned ? "layer_norm_row" : "layer_norm_loop"), grid, a)];
+
+        static bool Aligned(long address, int stride) => Launches.Aligned(address, stride, 4, StorageType.Float);
+    }
+
+    /// <summary>Rows picked from a table.</summary>
+    /// <param name="session">The device.</param>
+    /// <param name="a">The arguments but for UnitBytes; Width and strides in elements.</param>
+    /// <param name="type">Type of x and y.</param>
+    public static IReadOnlyList<KernelLaunch> Gather(CudaSession session, GatherArguments a, StorageType type)
+    {
+        int elements = GatherBytes / type.Bytes();
+        bool vectors = a.Width % elements == 0 && Launches.Aligned(a.X, a.XStride, elements, type) && Launches.Aligned(a.Y, a.YStride, elements, type);
+        int unit = vectors ? elements : 1;
+        a.UnitBytes = unit * type.Bytes();
+        a.Width /= unit;
+        a.XStride /= unit;
+        a.YStride /= unit;
+        return [KernelLaunch.Of(session.Kernel("gather"), new LaunchSize(Launches.Blocks(a.Rows, GatherArguments.RowsPerBlock)), a)];
+    }
+
+    /// <summary>In how many parts rows are reduced, each by a block of its own, so that few long rows fill the GPU.</summary>
+    public static int ReduceParts(CudaSession session, long rows, int length)
+    {
+        const int PartLength = 4096;
+        long wanted = 2L * session.Device.Multiprocessors / rows;
+        return (int)Math.Clamp(Math.Min(wanted, length / PartLength), 1, int.MaxValue);
+    }
+
+    /// <summary>A reduction over contiguous rows: one kernel, or two where rows are cut.</summary>
+    /// <param name="session">The device.</param>
+    /// <param name="a">The arguments but for those of the parts.</param>
+    /// <param name="parts">See <see cref="ReduceParts"/>.</param>
+    /// <param name="workspace">Address of Outer · parts floats; 0 if there is one part.</param>
+    public static IReadOnlyList<KernelLaunch> ReduceRows(CudaSession session, ReduceArguments a, int parts, long workspace)
+    {
+        a.Inner = Divisor.Of(1);
+        if (parts == 1)
+        {
+            return [Row(session, a, 1)];
+        }
+
+        ReduceArguments first = a with { Y = workspace, Scale = 1, Type = StorageType.Float };
+        // Rounded up, the parts may be so long that fewer are enough.
+        int partLength = LinearTiles.Tiles(a.Length, parts), whole = LinearTiles.Tiles(a.Length, partLength);
+        ReduceArguments second = a with { X = workspace, Length = whole, OuterStride = whole, XType = StorageType.Float };
+        return [Row(session, first, whole, partLength), Row(session, second, 1)];
+    }
+
+    /// <summary>A reduction over the rows of matrices.</summary>
+    /// <param name="session">The device.</param>
+    /// <param name="a">The arguments but for those of the parts.</param>
+    public static IReadOnlyList<KernelLaunch> ReduceColumns(CudaSession session, ReduceArguments a)
+    {
+        a.Parts = Divisor.Of(1);
+        a.PartLength = a.Length;
+        a.TeamWarps = 1;
+        LaunchSize grid = new(Launches.Blocks((long)a.Outer * a.Inner.Value, ReduceArguments.Threads));
+        return [KernelLaunch.Of(session.Kernel("reduce_columns"), grid, a, sharedBytes: 0)];
+    }
+
+    /// <summary>Distances of corresponding tokens.</summary>
+    /// <param name="session">The device.</param>
+    /// <param name="a">The arguments.</param>
+    /// <param name="batch">Pictures.</param>
+    public static IReadOnlyList<KernelLaunch> TokenDistance(CudaSession session, DistanceArguments a, int batch) =>
+        [KernelLaunch.Of(session.Kernel("token_distance"), new LaunchSize(Launches.Blocks(a.Tokens, DistanceArguments.TokensPerBlock), batch), a)];
+
+    private static KernelLaunch Row(CudaSession session, ReduceArguments a, int parts, int? partLength = null)
+    {
+        const int BlockLength = 1024;
+        a.Parts = Divisor.Of(parts);
+        a.PartLength = partLength ?? a.Length;
+        a.TeamWarps = a.PartLength >= BlockLength ? ReduceArguments.BlockWarps : 1;
+        long teams = (long)a.Outer * parts;
+        LaunchSize grid = new(Launches.Blocks(teams * a.TeamWarps, ReduceArguments.BlockWarps));
+        return KernelLaunch.Of(session.Kernel("reduce_rows"), grid, a, ReduceArguments.SharedBytes);
+    }
+}

@@ -1,0 +1,118 @@
+using KernelAD.Emulator;
+using KernelAD.Engine.Tests.Golden;
+using KernelAD.Golden;
+using KernelAD.Tensors;
+
+namespace KernelAD.Engine.Tests.Backends.Cuda;
+
+/// <summary>Models on the emulated GPU: the PTX that ships, against golden data and against the CPU.</summary>
+[Category("Emulated")]
+public sealed class EmulatedTests
+{
+    public static IEnumerable<TestCaseData> TinyCases() =>
+        from data in GoldenTests.Cases()
+        let folder = (string)data.Arguments[0]!
+        where Path.GetFileName(folder).StartsWith("tiny", StringComparison.Ordinal)
+        from precision in Enum.GetValues<Precision>()
+        select new TestCaseData(folder, precision).SetArgDisplayNames($"{Path.GetFileName(Path.GetDirectoryName(folder))}/{Path.GetFileName(folder)}", $"{precision}");
+
+    [TestCaseSource(nameof(TinyCases))]
+    public void All_taps_and_outputs_are_within_tolerance(string folder, Precision precision)
+    {
+        GoldenCase golden = GoldenCase.Open(folder);
+        using AnomalyDetector detector = Load(GoldenModels.FileOf(folder), precision);
+        GoldenTests.Check(golden.Compare(detector, taps: true, fast: precision != Precision.Fp32));
+    }
+
+    [TestCaseSource(nameof(TinyCases))]
+    public void The_fused_plan_gives_the_same_outputs(string folder, Precision precision)
+    {
+        GoldenCase golden = GoldenCase.Open(folder);
+        using AnomalyDetector detector = Load(GoldenModels.FileOf(folder), precision);
+        IReadOnlyList<TapComparison> outputs = golden.Compare(detector, taps: false, batch: 3, fast: precision != Precision.Fp32);
+        Assert.That(outputs.Where(o => o.Note is null), Is.Not.Empty);
+        GoldenTests.Check(outputs);
+    }
+
+    public static IEnumerable<TestCaseData> OddModels() =>
+    [
+        new TestCaseData(() => RandomModel.VitAd(), 1).SetArgDisplayNames("ViTAD", "1"),
+        new TestCaseData(() => RandomModel.VitAd(neck: 2), 3).SetArgDisplayNames("ViTAD with a wide neck", "3"),
+        new TestCaseData(() => RandomModel.InTra(), 2).SetArgDisplayNames("InTra", "2"),
+        new TestCaseData(() => RandomModel.InTra(position: "local", map: "jhy12", skip: "jhy12"), 1).SetArgDisplayNames("InTra, local positions", "1"),
+    ];
+
+    /// <summary>Widths that no tile divides and that need padding: 36 and 20, heads of 12 and 5.</summary>
+    [TestCaseSource(nameof(OddModels))]
+    public void Odd_widths_and_batches_agree_with_the_cpu(Func<RandomModel> create, int batch)
+    {
+        using RandomModel file = create();
+        using AnomalyDetector cpu = AnomalyDetector.Load(file.Path, new DetectorOptions { Device = "cpu" });
+        Tensor input = RandomModel.Input(cpu, batch);
+        IReadOnlyDictionary<string, Tensor> expected = cpu.Run(input, batch: batch);
+        foreach (Precision precision in Enum.GetValues<Precision>())
+        {
+            using AnomalyDetector emulated = Load(file.Path, precision);
+            IReadOnlyDictionary<string, Tensor> found = emulated.Run(input, batch: batch);
+            Assert.That(found.Keys, Is.EquivalentTo(expected.Keys));
+            foreach ((string name, Tensor values) in found)
+            {
+                double error = Distance(values.Data, expected[name].Data), size = Distance(expected[name].Data, new float[values.Data.Length]);
+                TestContext.Out.WriteLine($"{precision} {name}: {error / size:E1}");
+                Assert.That(error, Is.LessThanOrEqualTo(size * (precision == Precision.Fp32 ? 1e-5 : 1e-2)), $"{precision} {name}");
+            }
+        }
+    }
+
+    [Test]
+    public void Slices_change_nothing([Values] Precision precision)
+    {
+        using RandomModel file = RandomModel.InTra();
+        using AnomalyDetector whole = Load(file.Path, precision);
+        Tensor input = RandomModel.Input(whole, 2);
+        long limit = whole.WeightBytes + (whole.ActivationBytes / 2);
+        using AnomalyDetector cut = AnomalyDetector.Load(file.Path, Options(precision) with { MaxMemoryBytes = limit });
+        Assert.That(cut.Steps().Max(s => s.Repeats), Is.GreaterThan(1));
+        IReadOnlyDictionary<string, Tensor> expected = whole.Run(input), found = cut.Run(input);
+        foreach ((string name, Tensor values) in found)
+        {
+            Assert.That(values.Data, Is.EqualTo(expected[name].Data), name);
+        }
+    }
+
+    [Test]
+    public void The_same_input_gives_the_same_bits([Values] Precision precision)
+    {
+        using RandomModel file = RandomModel.VitAd();
+        using AnomalyDetector detector = Load(file.Path, precision);
+        Tensor input = RandomModel.Input(detector, 1);
+        float[] first = detector.Run(input)["anomaly_map"].Data;
+        Assert.That(detector.Run(input)["anomaly_map"].Data, Is.EqualTo(first));
+        using AnomalyDetector other = Load(file.Path, precision);
+        Assert.That(other.Run(input)["anomaly_map"].Data, Is.EqualTo(first));
+    }
+
+    [Test]
+    public void Turing_runs_its_own_kernels([Values(Precision.Fp32, Precision.Fp16)] Precision precision)
+    {
+        using RandomModel file = RandomModel.VitAd();
+        using AnomalyDetector ampere = Load(file.Path, precision);
+        using AnomalyDetector turing = Load(file.Path, precision, "sm_75");
+        Assert.That(turing.Device, Does.Contain("kernels for sm_75"));
+        Tensor input = RandomModel.Input(ampere, 1);
+        float[] expected = ampere.Run(input)["anomaly_map"].Data;
+        Assert.That(turing.Run(input)["anomaly_map"].Data, Is.EqualTo(expected).Within(precision == Precision.Fp32 ? 1e-6 : 1e-3));
+    }
+
+    private static DetectorOptions Options(Precision precision, string architecture = "sm_80") => new()
+    {
+        Device = "cuda",
+        Precision = precision,
+        // As many multiprocessors as a Jetson AGX Orin has.
+        Driver = new EmulatedDriver(new EmulatorOptions { Architecture = architecture, Multiprocessors = 16 }),
+    };
+
+    private static AnomalyDetector Load(string path, Precision precision, string architecture = "sm_80") => AnomalyDetector.Load(path, Options(precision, architecture));
+
+    private static double Distance(float[] a, float[] b) => Math.Sqrt(a.Zip(b, (x, y) => ((double)x - y) * ((double)x - y)).Sum());
+}

@@ -1,0 +1,288 @@
+using KernelAD.Interop;
+
+namespace KernelAD.Kernels.Tests;
+
+/// <summary>Linear layers, patch embeddings and LayerNorm with the Linear behind it, against float64.</summary>
+[TestFixture("sm_75", "fp32")]
+[TestFixture("sm_75", "fp16")]
+[TestFixture("sm_80", "fp32")]
+[TestFixture("sm_80", "fp16")]
+[TestFixture("sm_80", "tf32")]
+public class LinearTests(string architecture, string precision)
+{
+    private bool Exact => precision == "fp32";
+
+    private StorageType Operand => precision switch { "fp16" => StorageType.Half, "tf32" => StorageType.Tf32, _ => StorageType.Float };
+
+    [TestCase(64, 1, 1, 8)]
+    [TestCase(64, 3, 17, 40)]
+    [TestCase(64, 17, 63, 64)]
+    [TestCase(64, 64, 64, 200)]
+    [TestCase(64, 65, 130, 16)]
+    [TestCase(64, 257, 72, 384)]
+    [TestCase(128, 1, 3, 8)]
+    [TestCase(128, 63, 17, 72)]
+    [TestCase(128, 129, 257, 48)]
+    [TestCase(128, 128, 128, 32)]
+    public void Rows_times_columns(int tile, int m, int n, int k)
+    {
+        float[] x = TestData.Values(m * k, seed: m + k, Operand), w = TestData.Values(n * k, seed: n, Operand);
+        using DeviceBench bench = new(architecture);
+        DeviceArray y = bench.Poisoned(m * n);
+        bench.Run($"linear_{precision}_{tile}", Grid(m, n, tile), Arguments(bench, x, w, y, m, n, k));
+        AssertProduct(bench.Read(y), x, w, m, n, k, (_, _, sum) => sum);
+    }
+
+    [Test]
+    public void Rows_of_x_lie_apart_and_nothing_between_them_counts()
+    {
+        const int M = 5, N = 20, K = 24, Stride = 40;
+        float[] x = TestData.Values(M * K, seed: 1, Operand), w = TestData.Values(N * K, seed: 2, Operand);
+        using DeviceBench bench = new(architecture);
+        DeviceArray y = bench.Poisoned(M * 32);
+        LinearArguments a = Arguments(bench, x, w, y, M, N, K);
+        a.X = bench.Place(TestData.Padded(x, K, Stride), Operand).Address;
+        a.XStride = Stride;
+        a.YStride = 32;
+        bench.Run($"linear_{precision}_64", Grid(M, N, 64), a);
+        float[] result = bench.Read(y);
+        AssertProduct([.. result.Chunk(32).SelectMany(row => row[..N])], x, w, M, N, K, (_, _, sum) => sum);
+        Assert.That(result.Chunk(32).SelectMany(row => row[N..]), Has.All.NaN, "nothing beyond the columns is written");
+    }
+
+    [TestCase("None", "Float", 33, 20)]
+    [TestCase("Gelu", "Half", 33, 20)]
+    [TestCase("Relu", "Tf32", 7, 19)]
+    [TestCase("Swish", "Float", 7, 18)]
+    [TestCase("Gelu", "Half", 3, 17)]
+    public void The_epilogue_adds_scales_and_rounds(string function, string type, int m, int n)
+    {
+        const int K = 16;
+        float[] x = TestData.Values(m * K, seed: 1, Operand), w = TestData.Values(n * K, seed: 2, Operand);
+        float[] bias = TestData.Values(n, seed: 3), scale = TestData.Values(n, seed: 4, outliers: false), residual = TestData.Values(m * n, seed: 5);
+        using DeviceBench bench = new(architecture);
+        StorageType storage = Enum.Parse<StorageType>(type);
+        DeviceArray y = bench.Poisoned(m * n, storage);
+        LinearArguments a = Arguments(bench, x, w, y, m, n, K);
+        a.Bias = bench.Place(WeightPanels.Pad(bias)).Address;
+        a.Scale = bench.Place(WeightPanels.Pad(scale)).Address;
+        a.Residual = bench.Place(residual).Address;
+        a.ResidualStride = n;
+        a.Function = Enum.Parse<EpilogueFunction>(function);
+        a.Type = storage;
+        bench.Run($"linear_{precision}_64", Grid(m, n, 64), a);
+        AssertProduct(
+            bench.Read(y), x, w, m, n, K, (row, column, sum) => (Apply(a.Function, sum + bias[column]) * scale[column]) + residual[(row * n) + column], Rounding.Unit(storage), 3);
+    }
+
+    [Test]
+    public void A_residual_is_overwritten_in_place()
+    {
+        const int M = 70, N = 36, K = 32;
+        float[] x = TestData.Values(M * K, seed: 1, Operand), w = TestData.Values(N * K, seed: 2, Operand), residual = TestData.Values(M * N, seed: 3);
+        using DeviceBench bench = new(architecture);
+        DeviceArray y = bench.Place(residual);
+        LinearArguments a = Arguments(bench, x, w, y, M, N, K);
+        a.Residual = y.Address;
+        a.ResidualStride = N;
+        bench.Run($"linear_{precision}_64", Grid(M, N, 64), a);
+        AssertProduct(bench.Read(y), x, w, M, N, K, (row, column, sum) => sum + residual[(row * N) + column]);
+    }
+
+    [TestCase(64, 100, 50, 264, 3)]
+    [TestCase(128, 3, 7, 130 * 8, 4)]
+    public void Splits_of_K_add_up(int tile, int m, int n, int k, int splits)
+    {
+        float[] x = TestData.Values(m * k, seed: 1, Operand), w = TestData.Values(n * k, seed: 2, Operand), bias = TestData.Values(n, seed: 3);
+        using DeviceBench bench = new(architecture);
+        int stride = (n + 3) / 4 * 4, tileK = Exact ? 16 : 64 / DeviceArray.ElementBytes(Operand), tiles = (k + tileK - 1) / tileK;
+        DeviceArray workspace = bench.Poisoned(splits * m * stride), y = bench.Poisoned(m * n);
+        LinearArguments partial = Arguments(bench, x, w, workspace, m, n, k);
+        partial.YStride = stride;
+        partial.Vectors = n % 4 == 0 ? 1 : 0;
+        partial.TilesPerSplit = (tiles + splits - 1) / splits;
+        bench.Run($"linear_{precision}_{tile}", Grid(m, n, tile) with { Z = splits }, partial);
+        bench.Run("linear_reduce", new LaunchSize(((m * ((n + 3) / 4)) + 255) / 256), new LinearArguments
+        {
+            X = workspace.Address,
+            Y = y.Address,
+            Bias = bench.Place(WeightPanels.Pad(bias)).Address,
+            M = m,
+            N = n,
+            K = splits,
+            XStride = stride,
+            YStride = n,
+            Vectors = n % 4 == 0 ? 1 : 0,
+        });
+        AssertProduct(bench.Read(y), x, w, m, n, k, (_, column, sum) => sum + bias[column]);
+    }
+
+    [Test]
+    public void A_number_that_is_not_finite_stays_in_its_row_and_column()
+    {
+        const int M = 20, N = 24, K = 40;
+        float[] x = TestData.Values(M * K, seed: 1, Operand), w = TestData.Values(N * K, seed: 2, Operand);
+        x[(7 * K) + 3] = float.NaN;
+        using DeviceBench bench = new(architecture);
+        DeviceArray y = bench.Poisoned(M * N);
+        bench.Run($"linear_{precision}_64", Grid(M, N, 64), Arguments(bench, x, w, y, M, N, K));
+        float[] result = bench.Read(y);
+        for (int row = 0; row < M; row++)
+        {
+            Assert.That(result.AsSpan(row * N, N).ToArray(), row == 7 ? Has.All.NaN : Has.None.NaN);
+        }
+    }
+
+    [TestCase(2, 3, 32, 48, 8, 20)]
+    [TestCase(1, 1, 19, 38, 19, 7)]
+    [TestCase(1, 3, 80, 64, 16, 65)]
+    public void Patches_are_projected(int pictures, int channels, int height, int width, int patch, int n)
+    {
+        int rows = height / patch, columns = width / patch, m = pictures * rows * columns, k = channels * patch * patch;
+        float[] image = TestData.Values(pictures * channels * height * width, seed: 1), w = TestData.Values(n * k, seed: 2, Operand);
+        int[] distances = [.. Enumerable.Range(0, k).Select(i => 4 * ((((i / (patch * patch)) * height) + (i / patch % patch)) * width + (i % patch))), .. new int[32]];
+        float[] patches = new float[m * k];
+        for (int p = 0; p < m; p++)
+        {
+            int picture = p / (rows * columns), row = p / columns % rows, column = p % columns;
+            for (int i = 0; i < k; i++)
+            {
+                int channel = i / (patch * patch), y0 = (row * patch) + (i / patch % patch), x0 = (column * patch) + (i % patch);
+                patches[(p * k) + i] = Rounding.To(Operand, image[((((picture * channels) + channel) * height) + y0) * width + x0]);
+            }
+        }
+
+        using DeviceBench bench = new(architecture);
+        DeviceArray y = bench.Poisoned(m * n);
+        LinearArguments a = Arguments(bench, patches, w, y, m, n, k);
+        a.X = bench.Place(image).Address;
+        bench.Run($"patch_embedding_{precision}_64", Grid(m, n, 64), new PatchEmbeddingArguments
+        {
+            Linear = a,
+            Distances = bench.Place(distances).Address,
+            PictureBytes = channels * height * width * 4,
+            PatchRowBytes = patch * width * 4,
+            PatchColumnBytes = patch * 4,
+            PatchColumns = columns,
+            PatchesPerPicture = rows * columns,
+        });
+        AssertProduct(bench.Read(y), patches, w, m, n, k, (_, _, sum) => sum);
+    }
+
+    [TestCase(1, 8, 8)]
+    [TestCase(33, 130, 40)]
+    [TestCase(70, 129, 72)]
+    [TestCase(65, 17, 200)]
+    public void Rows_are_normalised_before_they_are_multiplied(int m, int n, int k)
+    {
+        float[] x = TestData.Values(m * k, seed: 1), w = TestData.Values(n * k, seed: 2, Operand), bias = TestData.Values(n, seed: 3);
+        float[] normWeight = TestData.Values(k, seed: 4, outliers: false), normBias = TestData.Values(k, seed: 5, outliers: false);
+        float[] normed = new float[m * k];
+        for (int row = 0; row < m; row++)
+        {
+            double[] values = [.. x.AsSpan(row * k, k).ToArray().Select(v => (double)v)];
+            double mean = values.Average(), deviation = Math.Sqrt(values.Average(v => (v - mean) * (v - mean)) + 1e-6);
+            for (int i = 0; i < k; i++)
+            {
+                normed[(row * k) + i] = (float)(((values[i] - mean) / deviation * normWeight[i]) + normBias[i]);
+            }
+        }
+
+        using DeviceBench bench = new(architecture);
+        DeviceArray y = bench.Poisoned(m * n);
+        LinearArguments a = Arguments(bench, normed, w, y, m, n, k);
+        a.X = bench.Place(TestData.Padded(x, k, k + 8)).Address;
+        a.XStride = k + 8;
+        a.Bias = bench.Place(WeightPanels.Pad(bias)).Address;
+        int rows = Exact ? 32 : 64;
+        bench.Run(
+            $"norm_linear_{precision}",
+            new LaunchSize((n + 127) / 128, (m + rows - 1) / rows),
+            new NormLinearArguments { Linear = a, NormWeight = bench.Place(normWeight).Address, NormBias = bench.Place(normBias).Address, Epsilon = 1e-6f },
+            SharedBytes(k));
+
+        // The operand is rounded to its type, so each product may be off by that much.
+        AssertProduct(bench.Read(y), normed, w, m, n, k, (_, column, sum) => sum + bias[column], operandError: Math.Max(Rounding.Unit(Operand), 2e-6));
+    }
+
+    private int SharedBytes(int k)
+    {
+        int tileK = Exact ? 16 : 64 / DeviceArray.ElementBytes(Operand), tiles = (k + tileK - 1) / tileK;
+        int bytes = Exact ? (tiles * 16 * 36 * 4) + (2 * 16 * 128 * 4) : (tiles * 64 * 64) + (3 * 128 * 64);
+        return Math.Max(bytes, Exact ? 4 * 128 * 16 : 4 * 16 * 288);
+    }
+
+    private static LaunchSize Grid(int m, int n, int tile) => new((n + tile - 1) / tile, (m + tile - 1) / tile);
+
+    private LinearArguments Arguments(DeviceBench bench, float[] x, float[] w, DeviceArray y, int m, int n, int k) => new()
+    {
+        X = bench.Place(TestData.Padded(x, k, (k + 7) / 8 * 8).Select(v => float.IsNaN(v) ? 0 : v).Zip(PadMask(x, k), (v, nan) => nan ? float.NaN : v).ToArray(), Operand).Address,
+        Weight = bench.Place(WeightPanels.Pack(w, n, k, Operand, Exact), Operand).Address,
+        Y = y.Address,
+        M = m,
+        N = n,
+        K = k,
+        XStride = (k + 7) / 8 * 8,
+        YStride = n,
+        TilesPerSplit = int.MaxValue,
+        Vectors = n % 4 == 0 ? 1 : 0,
+    };
+
+    /// <summary>Where the padded rows hold a NaN that was asked for.</summary>
+    private static IEnumerable<bool> PadMask(float[] x, int k) =>
+        x.Chunk(k).SelectMany(row => row.Select(float.IsNaN).Concat(Enumerable.Repeat(false, ((k + 7) / 8 * 8) - k)));
+
+    private static double Apply(EpilogueFunction function, double x) => function switch
+    {
+        EpilogueFunction.Relu => Math.Max(x, 0),
+        EpilogueFunction.Gelu => x * NormalDistribution(x),
+        EpilogueFunction.Swish => x / (1 + Math.Exp(-x)),
+        _ => x,
+    };
+
+    /// <summary>Φ(x) by its power series, or its asymptotic limit far out.</summary>
+    private static double NormalDistribution(double x)
+    {
+        if (Math.Abs(x) > 7)
+        {
+            return x < 0 ? 0 : 1;
+        }
+
+        double term = x, sum = x;
+        for (int n = 1; n < 200; n++)
+        {
+            term *= x * x / ((2 * n) + 1);
+            sum += term;
+        }
+
+        return 0.5 + (sum * Math.Exp(-x * x / 2) / Math.Sqrt(2 * Math.PI));
+    }
+
+    /// <summary>Compares with the product in float64; a sum of k terms may be off by their magnitude times k roundings, in practice far less.</summary>
+    private static void AssertProduct(
+        float[] y, float[] x, float[] w, int m, int n, int k, Func<int, int, double, double> finish, double resultError = 0, double gain = 1, double operandError = 0)
+    {
+        Assert.That(y, Has.Length.EqualTo(m * n));
+        for (int row = 0; row < m; row++)
+        {
+            for (int column = 0; column < n; column++)
+            {
+                double sum = 0, magnitude = 0;
+                for (int i = 0; i < k; i++)
+                {
+                    double product = (double)x[(row * k) + i] * w[(column * k) + i];
+                    sum += product;
+                    magnitude += Math.Abs(product);
+                }
+
+                double expected = finish(row, column, sum);
+                double bound = (gain * magnitude * ((1e-7 * Math.Sqrt(k + 4)) + operandError)) + (Math.Abs(expected) * (resultError + 3e-7)) + 2e-6;
+                double found = y[(row * n) + column];
+                if (!(Math.Abs(found - expected) <= bound))
+                {
+                    Assert.Fail($"row {row}, column {column}: {found:R}, expected {expected:R} ± {bound:E1}");
+                }
+            }
+        }
+    }
+}
