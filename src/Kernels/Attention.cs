@@ -24,13 +24,14 @@ using Values128 = FastOutputPair<FastOutputPair<FastOutputPair<FastOutput16>>>;
 /// over the keys in tiles with the online softmax of Milakov and Gimelshein (2018): per query the running maximum m and sum l of 2^(s − m), logits s in units of
 /// log₂ e, and an output that is rescaled when m grows. Logits of keys that do not exist or are not seen are −∞; m begins at −1e30, not at −∞, so that a tile
 /// that a query does not see at all gives weights 0.
-/// <para>Grid: x = tiles of queries, y = heads, z = batch. A warp has 16 queries; warps without queries only copy. Keys are padded to tiles of 32 (exact kernels and
-/// widths above 64) or 64. Of the products 272·320/257² = 1.32 are useful once for a ViT's 257 tokens, 64²/49² = 1.7 for InTra's windows of 49: there attention is 1 %
-/// of the work and the grid, 8 heads × 256 windows, fills every device.</para>
+/// <para>Grid: x = tiles of queries, y = heads, z = batch. A warp has 16 queries; warps without queries only copy. Keys are padded to tiles of 64, of 32 in the exact
+/// kernels and those for heads wider than 64. Products done per product needed: 272·320/257² = 1.3 for a ViT's 257 tokens, 64²/49² = 1.7 for InTra's windows of 49.
+/// Attention is 10 % and 1 % of these models' work, and smaller tiles would lose more to copies and synchronisation; InTra's grid of 8 heads × 256 windows fills every
+/// device with one tile a block.</para>
 /// <para>Two families. <see cref="Exact{TOutput, TCopy}"/> multiplies with FFMA: errors of a float softmax, a few 1e-6.
 /// <see cref="Fast{TQueries, TScores, TOutput, TUnit, TValues, TCopy, TCase}"/> multiplies on tensor cores, with the weights rounded to the operands' type and sums in fp32.</para>
-/// <para>Masks are computed from the coordinates of tokens, only where a warp's queries have neighbours among the keys; tiles of keys that no query of the block
-/// sees are skipped. Models: all; widths 64 (ViTAD), 32 and 64 (InTra), 32 with a mask (UniAD).</para>
+/// <para>Masks are computed from the coordinates of tokens, only in tiles of keys where a warp's queries have neighbours; tiles that no query of the block sees are
+/// skipped. Models: all; heads 64 wide (ViTAD), 32 and 64 (InTra), 32 with a mask (UniAD).</para>
 /// FLOPs 2·B·H·Lq·Lk·(dq + dv). Bytes: k and v once per tile of queries, q and o once.
 /// </summary>
 internal static class Attention
@@ -171,7 +172,13 @@ internal static class Attention
                 }
 
                 F4 max = scores.Max();
-                F4 rescale = new() { X = Raise(ref highest.X, max.X * factor), Y = Raise(ref highest.Y, max.Y * factor), Z = Raise(ref highest.Z, max.Z * factor), W = Raise(ref highest.W, max.W * factor) };
+                F4 rescale = new()
+                {
+                    X = Raise(ref highest.X, max.X * factor),
+                    Y = Raise(ref highest.Y, max.Y * factor),
+                    Z = Raise(ref highest.Z, max.Z * factor),
+                    W = Raise(ref highest.W, max.W * factor),
+                };
                 F4 added = scores.Exponentials(factor, new F4 { X = -highest.X, Y = -highest.Y, Z = -highest.Z, W = -highest.W });
                 sums.X = Numbers.Fma(sums.X, rescale.X, added.X);
                 sums.Y = Numbers.Fma(sums.Y, rescale.Y, added.Y);
@@ -194,7 +201,8 @@ internal static class Attention
                 for (int i = 0; i < ExactScores.Keys; i += 4)
                 {
                     uint p = weightRead + (uint)(i * sizeof(float));
-                    F4 p0 = Shared.Float4(p), p1 = Shared.Float4(p + (4 * ExactScores.Pitch)), p2 = Shared.Float4(p + (8 * ExactScores.Pitch)), p3 = Shared.Float4(p + (12 * ExactScores.Pitch));
+                    F4 p0 = Shared.Float4(p), p1 = Shared.Float4(p + (4 * ExactScores.Pitch));
+                    F4 p2 = Shared.Float4(p + (8 * ExactScores.Pitch)), p3 = Shared.Float4(p + (12 * ExactScores.Pitch));
                     output.Multiply4(p0, p1, p2, p3, valueRead + ((uint)i * shape.Pitch), shape.Pitch);
                 }
             }
@@ -207,7 +215,8 @@ internal static class Attention
             Z = Numbers.Reciprocal(Threads.SumOfEight(sums.Z)),
             W = Numbers.Reciprocal(Threads.SumOfEight(sums.W)),
         });
-        Threads.Barrier();
+
+        // Warps that are still multiplying read weights and v; the rows go where q and k were, which nobody reads any more.
         uint pitch = (uint)(width * sizeof(float)) + StagingGap, own = smem + ((uint)Threads.Warp * AttentionLaunch.WarpQueries * pitch);
         output.Stage(own + ((uint)laneRow * pitch) + ((uint)laneKey * 16), pitch);
         StoreRows(a, width, own, pitch, warpQuery);

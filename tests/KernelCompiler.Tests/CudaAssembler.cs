@@ -36,16 +36,29 @@ internal static partial class CudaAssembler
         }
     }
 
-    /// <summary>The instructions of the innermost loop with most instructions of a kind; of several, the shortest. Loops within it that have none of the kind do not count.</summary>
+    /// <summary>
+    /// The instructions of the loop with most instructions of a kind; of several, the shortest. Loops around a loop that has some of the kind do not count: theirs are
+    /// executed less often.
+    /// </summary>
     public static IReadOnlyList<SassInstruction> HottestLoop(IReadOnlyList<SassInstruction> sass, string mnemonic)
     {
-        List<Range> loops = [.. sass.Select((instruction, end) => (instruction.LoopStart, end)).Where(l => l.LoopStart is not null).Select(l => l.LoopStart!.Value..(l.end + 1))];
-        List<Range> hot = [.. loops.Where(loop => Count(loop) > 0)];
-        Range hottest = hot.Where(outer => !hot.Any(inner => !inner.Equals(outer) && inner.Start.Value >= outer.Start.Value && inner.End.Value <= outer.End.Value))
-            .OrderByDescending(Count).ThenBy(loop => loop.End.Value - loop.Start.Value).First();
-        return [.. sass.Take(hottest)];
+        List<Range> loops = [];
+        for (int i = 0; i < sass.Count; i++)
+        {
+            if (sass[i].LoopStart is int start && Count(start..(i + 1)) > 0)
+            {
+                loops.Add(start..(i + 1));
+            }
+        }
+
+        return [.. sass.Take(loops.Where(loop => !loops.Any(other => IsInside(other, loop))).OrderByDescending(Count).ThenBy(Length).First())];
 
         int Count(Range loop) => sass.Take(loop).Count(i => i.Opcode.StartsWith(mnemonic, StringComparison.Ordinal));
+
+        static int Length(Range loop) => loop.End.Value - loop.Start.Value;
+
+        static bool IsInside(Range inner, Range outer) =>
+            Length(inner) < Length(outer) && inner.Start.Value >= outer.Start.Value && inner.End.Value <= outer.End.Value;
     }
 
     private static string? Find()

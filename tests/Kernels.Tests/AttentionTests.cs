@@ -149,7 +149,18 @@ internal sealed class AttentionTests(string architecture, StorageType operands)
     [Test]
     public void A_query_that_sees_nothing_is_NaN_and_the_others_are_not()
     {
-        Problem problem = new() { Queries = 9, Keys = 9, Heads = 1, KeyWidth = 32, ValueWidth = 32, Mask = AttentionMask.Others, GridWidth = 3, RowRadius = 1, ColumnRadius = 1 };
+        Problem problem = new()
+        {
+            Queries = 9,
+            Keys = 9,
+            Heads = 1,
+            KeyWidth = 32,
+            ValueWidth = 32,
+            Mask = AttentionMask.Others,
+            GridWidth = 3,
+            RowRadius = 1,
+            ColumnRadius = 1,
+        };
         float[] o = Run(problem, Fill(9 * 32, 1, 1), Fill(9 * 32, 2, 1), Fill(9 * 32, 3, 1));
         Assert.That(Enumerable.Range(0, o.Length).Where(i => float.IsNaN(o[i])), Is.EqualTo(Enumerable.Range(4 * 32, 32)));
     }
@@ -172,6 +183,27 @@ internal sealed class AttentionTests(string architecture, StorageType operands)
             Assert.That(counters[CounterNames.SharedStoreConflicts], Is.Zero, "shared stores");
             Assert.That(counters[CounterNames.GlobalLoadSectors] * SectorBytes, Is.EqualTo(bytes));
         });
+    }
+
+    [Test]
+    public void A_barrier_or_wait_that_is_missing_is_found()
+    {
+        // Three tiles of keys, and warps that have no queries.
+        Problem problem = new() { Queries = 20, Keys = 150, Heads = 1, KeyWidth = 64, ValueWidth = 64 };
+        float[] q = Fill(20 * 64, 1, 1), k = Fill(150 * 64, 2, 1), v = Fill(150 * 64, 3, 1);
+        string kernel = AttentionLaunch.Kernel(_operands, new AttentionArguments { KeyWidth = 64, ValueWidth = 64, Vectors = 1 });
+        string[] lines = KernelText.Of(kernel, KernelText.Target(architecture)).Split('\n');
+        string[] waits = ["bar.sync", "bar.warp.sync", "cp.async.wait_group"];
+        int[] points = [.. Enumerable.Range(0, lines.Length).Where(i => waits.Any(lines[i].Contains))];
+        Assert.That(points, Has.Length.GreaterThanOrEqualTo(3));
+        foreach (int point in points)
+        {
+            using DeviceBench bench = new(architecture) { Edit = _ => string.Join('\n', lines.Where((_, i) => i != point)) };
+            Assert.That(
+                () => Run(bench, problem, q, k, v, out _),
+                Throws.InstanceOf<CudaException>().With.Message.Match("Race|Uninitialised|DivergentBarrier"),
+                $"without line {point + 1}, {lines[point].Trim()}");
+        }
     }
 
     /// <summary>Values that the operands' type holds exactly, roughly normal.</summary>
@@ -322,7 +354,8 @@ internal sealed class AttentionTests(string architecture, StorageType operands)
                     // Half weights below 2⁻¹⁴ are rounded to multiples of 2⁻²⁴.
                     double weightError = Rounding.Unit(_operands) + (2 * logitError) + 2e-6;
                     double underflow = _operands == StorageType.Half ? Math.ScaleB(values, -25) : 0;
-                    tolerance[index] = (size * weightError) + underflow + (Math.Abs(sum) * Rounding.Unit(p.Type)) + (p.Type == StorageType.Half ? Math.ScaleB(1, -25) : 0);
+                    double rounding = (Math.Abs(sum) * Rounding.Unit(p.Type)) + (p.Type == StorageType.Half ? Math.ScaleB(1, -25) : 0);
+                    tolerance[index] = (size * weightError) + underflow + rounding;
                 }
             }
         }

@@ -28,6 +28,9 @@ internal sealed unsafe class DeviceBench : IDisposable
         _stream = _driver.CreateStream(_context);
     }
 
+    /// <summary>Alters a kernel's PTX before it is loaded, to see whether a fault in it is found.</summary>
+    public Func<string, string> Edit { get; init; } = ptx => ptx;
+
     /// <summary>Places values on the device in a storage type; rounded to it where it is narrower.</summary>
     public DeviceArray Place(ReadOnlySpan<float> values, StorageType type = StorageType.Float)
     {
@@ -72,7 +75,7 @@ internal sealed unsafe class DeviceBench : IDisposable
         KernelDefinition definition = KernelText.Definition(kernel);
         if (!_kernels.TryGetValue(kernel, out (CudaModule Module, CudaFunction Function) loaded))
         {
-            CudaModule module = _driver.LoadModule(_context, kernel, KernelText.Of(kernel, _target));
+            CudaModule module = _driver.LoadModule(_context, kernel, Edit(KernelText.Of(kernel, _target)));
             loaded = (module, _driver.GetFunction(module, kernel));
             _kernels.Add(kernel, loaded);
         }
