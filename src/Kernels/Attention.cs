@@ -46,20 +46,20 @@ internal static class Attention
         yield return Fp32<ExactOutput32>("32", 4, 128);
         yield return Fp32<Exact64>("64", 3, 168);
         yield return Fp32<Exact128>("128", 3, 200);
-        yield return Fp16<Bytes64, Keys64, Values32, Plain>("32", 4, 128, 0.1);
-        yield return Fp16<Bytes64, Keys64, Values64, Plain>("32_64", 3, 168, 0.1);
-        yield return Fp16<Bytes128, Keys64, Values64, Plain>("64", 3, 168, 0.1);
-        yield return Fp16<Bytes256, Keys32, Values128, Plain>("128", 2, 216, 0.1);
-        yield return Fp16<Bytes64, Keys64, Values32, General>("32_any", 4, 128, 0.1);
-        yield return Fp16<Bytes128, Keys64, Values64, General>("64_any", 3, 168, 0.1);
-        yield return Fp16<Bytes256, Keys32, Values128, General>("128_any", 2, 216, 0.1);
-        yield return Tf32<Bytes128, Keys64, Values32, Plain>("32", 3, 168, 0.1);
-        yield return Tf32<Bytes128, Keys64, Values64, Plain>("32_64", 3, 168, 0.1);
-        yield return Tf32<Bytes256, Keys64, Values64, Plain>("64", 2, 216, 0.1);
-        yield return Tf32<Bytes512, Keys32, Values128, Plain>("128", 2, 248, 0.1);
-        yield return Tf32<Bytes128, Keys64, Values32, General>("32_any", 3, 168, 0.1);
-        yield return Tf32<Bytes256, Keys64, Values64, General>("64_any", 2, 216, 0.1);
-        yield return Tf32<Bytes512, Keys32, Values128, General>("128_any", 2, 248, 0.1);
+        yield return Fp16<Bytes64, Keys64, Values32, Plain>("32", 4, 112, 0.085);
+        yield return Fp16<Bytes64, Keys64, Values64, Plain>("32_64", 3, 136, 0.11);
+        yield return Fp16<Bytes128, Keys64, Values64, Plain>("64", 3, 152, 0.14);
+        yield return Fp16<Bytes256, Keys32, Values128, Plain>("128", 2, 184, 0.17);
+        yield return Fp16<Bytes64, Keys64, Values32, General>("32_any", 4, 128);
+        yield return Fp16<Bytes128, Keys64, Values64, General>("64_any", 3, 168);
+        yield return Fp16<Bytes256, Keys32, Values128, General>("128_any", 2, 200);
+        yield return Tf32<Bytes128, Keys64, Values32, Plain>("32", 3, 136, 0.12);
+        yield return Tf32<Bytes128, Keys64, Values64, Plain>("32_64", 3, 152, 0.15);
+        yield return Tf32<Bytes256, Keys64, Values64, Plain>("64", 2, 176, 0.18);
+        yield return Tf32<Bytes512, Keys32, Values128, Plain>("128", 2, 224, 0.21);
+        yield return Tf32<Bytes128, Keys64, Values32, General>("32_any", 3, 160);
+        yield return Tf32<Bytes256, Keys64, Values64, General>("64_any", 2, 184);
+        yield return Tf32<Bytes512, Keys32, Values128, General>("128_any", 2, 224);
     }
 
     private static KernelDefinition Fp32<TOutput>(string name, int minBlocks, int registers)
@@ -71,7 +71,7 @@ internal static class Attention
             $"attention_fp32_{name}", threads, minBlocks, sharedBytes, registers, Exact<TOutput, AsyncCopy>, Exact<TOutput, DirectCopy>, new MainLoop("FFMA", 0.85));
     }
 
-    private static KernelDefinition Fp16<TQueries, TScores, TOutput, TCase>(string name, int minBlocks, int registers, double share)
+    private static KernelDefinition Fp16<TQueries, TScores, TOutput, TCase>(string name, int minBlocks, int registers, double? share = null)
         where TQueries : struct, IFastQueries
         where TScores : struct, IFastScores
         where TOutput : struct, IFastOutput
@@ -83,9 +83,9 @@ internal static class Attention
             registers,
             Fast<TQueries, TScores, TOutput, HalfUnit, HalfValues, AsyncCopy, TCase>,
             Fast<TQueries, TScores, TOutput, HalfUnitTuring, HalfValues, DirectCopy, TCase>,
-            new MainLoop("HMMA", share));
+            share is double least ? new MainLoop("HMMA", least) : null);
 
-    private static KernelDefinition Tf32<TQueries, TScores, TOutput, TCase>(string name, int minBlocks, int registers, double share)
+    private static KernelDefinition Tf32<TQueries, TScores, TOutput, TCase>(string name, int minBlocks, int registers, double? share = null)
         where TQueries : struct, IFastQueries
         where TScores : struct, IFastScores
         where TOutput : struct, IFastOutput
@@ -97,7 +97,7 @@ internal static class Attention
             registers,
             Fast<TQueries, TScores, TOutput, Tf32Unit, Tf32Values, AsyncCopy, TCase>,
             null,
-            new MainLoop("HMMA", share));
+            share is double least ? new MainLoop("HMMA", least) : null);
 
     private static int FastBytes<TQueries, TScores, TOutput>(int elementBytes)
         where TQueries : struct, IFastQueries

@@ -36,10 +36,17 @@ internal static partial class CudaAssembler
         }
     }
 
-    /// <summary>The instructions of the loop with most instructions of a kind; of several, the shortest.</summary>
-    public static IReadOnlyList<SassInstruction> HottestLoop(IReadOnlyList<SassInstruction> sass, string mnemonic) =>
-        sass.Select((instruction, i) => instruction.LoopStart is int start ? (IReadOnlyList<SassInstruction>)[.. sass.Skip(start).Take(i + 1 - start)] : [])
-            .OrderByDescending(loop => loop.Count(i => i.Opcode.StartsWith(mnemonic, StringComparison.Ordinal))).ThenBy(loop => loop.Count).First();
+    /// <summary>The instructions of the innermost loop with most instructions of a kind; of several, the shortest. Loops within it that have none of the kind do not count.</summary>
+    public static IReadOnlyList<SassInstruction> HottestLoop(IReadOnlyList<SassInstruction> sass, string mnemonic)
+    {
+        List<Range> loops = [.. sass.Select((instruction, end) => (instruction.LoopStart, end)).Where(l => l.LoopStart is not null).Select(l => l.LoopStart!.Value..(l.end + 1))];
+        List<Range> hot = [.. loops.Where(loop => Count(loop) > 0)];
+        Range hottest = hot.Where(outer => !hot.Any(inner => !inner.Equals(outer) && inner.Start.Value >= outer.Start.Value && inner.End.Value <= outer.End.Value))
+            .OrderByDescending(Count).ThenBy(loop => loop.End.Value - loop.Start.Value).First();
+        return [.. sass.Take(hottest)];
+
+        int Count(Range loop) => sass.Take(loop).Count(i => i.Opcode.StartsWith(mnemonic, StringComparison.Ordinal));
+    }
 
     private static string? Find()
     {
