@@ -1,4 +1,3 @@
-using System.Reflection;
 using NUnit.Framework.Api;
 using NUnit.Framework.Interfaces;
 using NUnit.Framework.Internal;
@@ -28,7 +27,7 @@ internal static class KernelChecks
         // A context that lives as long as the run: the tests' own references come and go, which would otherwise destroy and rebuild it.
         using Interop.CudaContext? kept = device.IsEmulated ? null : device.Driver(default).RetainPrimaryContext(device.Ordinal);
         NUnitTestAssemblyRunner runner = new(new DefaultTestAssemblyBuilder());
-        runner.Load(typeof(KernelChecks).Assembly, new Dictionary<string, object> { ["NumberOfTestWorkers"] = 0 });
+        runner.Load(typeof(KernelChecks).Assembly, new Dictionary<string, object> { ["NumberOfTestWorkers"] = device.IsEmulated ? Environment.ProcessorCount : 0 });
         Chosen chosen = new($"{Namespace}.{family}", contains);
         int expected = runner.CountTestCases(chosen);
         output.Add(json =>
@@ -55,8 +54,11 @@ internal static class KernelChecks
         public TNode AddToXml(TNode parentNode, bool recursive) => parentNode.AddElement("filter");
     }
 
+    /// <summary>Writes results down; on the emulator, tests run side by side.</summary>
     private sealed class Listener(string family, JsonLines output) : ITestListener
     {
+        private readonly Lock _lock = new();
+
         public int Passed { get; private set; }
 
         public int Failed { get; private set; }
@@ -67,10 +69,29 @@ internal static class KernelChecks
         {
             if (result.Test.IsSuite)
             {
-                // A fixture that cannot be set up fails as a whole; its tests are never run.
                 return;
             }
 
+            lock (_lock)
+            {
+                Note(result);
+            }
+        }
+
+        public void TestStarted(ITest test)
+        {
+        }
+
+        public void TestOutput(TestOutput output)
+        {
+        }
+
+        public void SendMessage(TestMessage message)
+        {
+        }
+
+        private void Note(ITestResult result)
+        {
             string outcome = result.ResultState.Status switch
             {
                 TestStatus.Passed or TestStatus.Warning => "passed",
@@ -95,18 +116,6 @@ internal static class KernelChecks
             {
                 Console.Error.WriteLine($"FAILED {result.FullName}: {result.Message}");
             }
-        }
-
-        public void TestStarted(ITest test)
-        {
-        }
-
-        public void TestOutput(TestOutput output)
-        {
-        }
-
-        public void SendMessage(TestMessage message)
-        {
         }
     }
 }

@@ -9,9 +9,11 @@ internal static class KernelText
     /// <summary>The definition of a kernel.</summary>
     public static KernelInfo Definition(string kernel) => KernelLibrary.Embedded[kernel];
 
-    /// <summary>A kernel's PTX for the newest target that an architecture can run.</summary>
-    public static string Of(string kernel, string architecture) =>
-        KernelLibrary.Embedded.Ptx(kernel, KernelLibrary.Embedded.Targets.Last(target => Number(target) <= Number(architecture)));
+    /// <summary>The target of an architecture: the newest one that it can run.</summary>
+    public static string Target(string architecture) => KernelLibrary.Embedded.Targets.Last(target => Number(target) <= Number(architecture));
+
+    /// <summary>A kernel's PTX.</summary>
+    public static string Of(string kernel, string target) => KernelLibrary.Embedded.Ptx(kernel, target);
 
     /// <summary>The number of an architecture, e.g. 80.</summary>
     public static int Number(string architecture) => int.Parse(architecture.AsSpan("sm_".Length), CultureInfo.InvariantCulture);

@@ -163,7 +163,8 @@ internal sealed class AttentionTests(string architecture, StorageType operands)
         const int Queries = 64, Keys = 192, SectorBytes = 32;
         Problem problem = new() { Queries = Queries, Keys = Keys, Heads = 1, KeyWidth = keyWidth, ValueWidth = valueWidth };
         using DeviceBench bench = new(architecture, EmulatorChecks.Memory);
-        Run(bench, problem, Fill(Queries * keyWidth, 1, 1), Fill(Keys * keyWidth, 2, 1), Fill(Keys * valueWidth, 3, 1), out LaunchCounters counters);
+        Run(bench, problem, Fill(Queries * keyWidth, 1, 1), Fill(Keys * keyWidth, 2, 1), Fill(Keys * valueWidth, 3, 1));
+        LaunchCounters counters = bench.Counters;
         int tiles = _operands == StorageType.Float && keyWidth > 64 ? 2 : 1;
         long bytes = ((Queries * keyWidth) + (tiles * Keys * (keyWidth + valueWidth))) * DeviceArray.ElementBytes(_operands);
         Assert.Multiple(() =>
@@ -203,11 +204,11 @@ internal sealed class AttentionTests(string architecture, StorageType operands)
     private float[] Run(Problem problem, float[] q, float[] k, float[] v)
     {
         using DeviceBench bench = new(architecture);
-        return Run(bench, problem, q, k, v, out _);
+        return Run(bench, problem, q, k, v);
     }
 
     /// <summary>Runs the kernel that the launch rules choose; rows of the result are three elements apart, which nobody may touch.</summary>
-    private float[] Run(DeviceBench bench, Problem problem, float[] q, float[] k, float[] v, out LaunchCounters counters)
+    private float[] Run(DeviceBench bench, Problem problem, float[] q, float[] k, float[] v)
     {
         int keyColumns = problem.Heads * problem.KeyWidth, valueColumns = problem.Heads * problem.ValueWidth;
         int size = DeviceArray.ElementBytes(_operands), outputGap = problem.IsAligned(size) ? 4 : 3;
@@ -265,7 +266,7 @@ internal sealed class AttentionTests(string architecture, StorageType operands)
         };
         string kernel = AttentionLaunch.Kernel(_operands, arguments);
         int queriesPerBlock = KernelText.Definition(kernel).Threads / 32 * AttentionLaunch.WarpQueries;
-        counters = bench.Count(kernel, new LaunchSize((problem.Queries + queriesPerBlock - 1) / queriesPerBlock, problem.Heads, problem.Batch), arguments);
+        bench.Run(kernel, new LaunchSize((problem.Queries + queriesPerBlock - 1) / queriesPerBlock, problem.Heads, problem.Batch), arguments);
 
         float[] padded = bench.Read(o), result = new float[problem.Batch * problem.Queries * valueColumns];
         for (int row = 0; row < problem.Batch * problem.Queries; row++)

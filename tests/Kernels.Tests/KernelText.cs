@@ -11,7 +11,10 @@ internal static class KernelText
     /// <summary>The definition of a kernel.</summary>
     public static KernelDefinition Definition(string kernel) => KernelCatalog.All.Single(k => k.Name == kernel);
 
-    /// <summary>A kernel's PTX for the newest target that an architecture can run.</summary>
-    public static string Of(string kernel, string architecture) =>
-        Texts.GetOrAdd((kernel, architecture == "sm_75" ? KernelTarget.Sm75 : KernelTarget.Sm80), key => new Lazy<string>(() => PtxCompiler.Compile(Definition(key.Kernel), key.Target).Write())).Value;
+    /// <summary>The target of an architecture: the newest one that it can run.</summary>
+    public static KernelTarget Target(string architecture) => architecture == "sm_75" ? KernelTarget.Sm75 : KernelTarget.Sm80;
+
+    /// <summary>A kernel's PTX.</summary>
+    public static string Of(string kernel, KernelTarget target) =>
+        Texts.GetOrAdd((kernel, target), key => new Lazy<string>(() => PtxCompiler.Compile(Definition(key.Kernel), key.Target).Write())).Value;
 }

@@ -58,7 +58,7 @@ internal sealed class MovementTests(string architecture)
         float[] table = TestData.Values(Pictures * TableRows * width, seed: 1, type);
         DeviceArray y = bench.Poisoned(ItemCount * PerItem * width, type);
         int units = width * DeviceArray.ElementBytes(type) / unitBytes, rows = ItemCount * PerItem;
-        bench.Run("gather", new LaunchSize((rows + GatherArguments.RowsPerBlock - 1) / GatherArguments.RowsPerBlock), new GatherArguments
+        bench.Run("gather", new LaunchSize(DeviceBench.Blocks(rows, GatherArguments.RowsPerBlock)), new GatherArguments
         {
             X = bench.Place(table, type).Address,
             Indices = bench.Place(indices).Address,
@@ -87,7 +87,7 @@ internal sealed class MovementTests(string architecture)
         const int Side = TransposeArguments.Side;
         using DeviceBench bench = new(architecture);
         DeviceArray y = bench.Poisoned(batch * columns * padded, to);
-        bench.Run("transpose", new LaunchSize((columns + Side - 1) / Side, (padded + Side - 1) / Side, batch), new TransposeArguments
+        bench.Run("transpose", new LaunchSize(DeviceBench.Blocks(columns, Side), DeviceBench.Blocks(padded, Side), batch), new TransposeArguments
         {
             X = bench.Place(x, from).Address,
             Y = y.Address,
