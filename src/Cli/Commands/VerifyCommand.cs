@@ -26,7 +26,7 @@ internal static class VerifyCommand
             DetectorOptions options = engine.Read(parsed);
             string path = parsed.GetRequiredValue(model), folder = parsed.GetRequiredValue(golden);
             using AnomalyDetector detector = AnomalyDetector.Load(path, options);
-            (string Plan, TapComparison Tap)[] comparisons = Compare(detector, folder, parsed.GetValue(batch));
+            (string Plan, TapComparison Tap)[] comparisons = Compare(detector, folder, parsed.GetValue(batch), fast: options.Precision != Precision.Fp32);
             if (parsed.GetValue(json))
             {
                 PrintJson(detector, options, folder, comparisons);
@@ -45,7 +45,7 @@ internal static class VerifyCommand
         return command;
     }
 
-    private static (string Plan, TapComparison Tap)[] Compare(AnomalyDetector detector, string folder, int batch)
+    private static (string Plan, TapComparison Tap)[] Compare(AnomalyDetector detector, string folder, int batch, bool fast)
     {
         GoldenCase golden = GoldenCase.Open(folder);
         if (!golden.IsForward)
@@ -62,8 +62,8 @@ internal static class VerifyCommand
 
             (string Plan, TapComparison Tap)[] comparisons =
             [
-                .. golden.Compare(detector, batch, taps: true).Select(t => ("with taps", t)),
-                .. golden.Compare(detector, batch, taps: false).Select(t => ("fused", t)),
+                .. golden.Compare(detector, batch, taps: true, fast).Select(t => ("with taps", t)),
+                .. golden.Compare(detector, batch, taps: false, fast).Select(t => ("fused", t)),
             ];
             return comparisons.Any(c => !c.Tap.NotComputed)
                 ? comparisons

@@ -56,23 +56,25 @@ internal abstract class GraphLowering
     /// <param name="graph">The graph, after all passes.</param>
     /// <param name="maxSliceRows">Most rows that a slice is worth having.</param>
     /// <param name="maxMemory">Most bytes of weights and activations together.</param>
+    /// <param name="isLimit">Whether more is an error; otherwise the finest slicing is taken, and it is up to the allocation whether it succeeds.</param>
     /// <param name="weightBytes">Bytes of the weights taken up so far: they are known once a lowering has asked for all of them.</param>
     /// <param name="create">Makes the lowering for slices of a size.</param>
     /// <returns>The lowering, done, and the arena's size in bytes.</returns>
     /// <exception cref="ConfigurationException">Not even the finest slicing fits.</exception>
     protected static (T Lowering, long ArenaBytes) Fit<T>(
-        ComputeGraph graph, int maxSliceRows, long maxMemory, Func<long> weightBytes, Func<Schedule, int, T> create)
+        ComputeGraph graph, int maxSliceRows, long maxMemory, bool isLimit, Func<long> weightBytes, Func<Schedule, int, T> create)
         where T : GraphLowering
     {
         Schedule schedule = Schedule.Of(graph);
         long smallest = long.MaxValue;
-        foreach (int size in schedule.SliceSizes(maxSliceRows))
+        int[] sizes = [.. schedule.SliceSizes(maxSliceRows)];
+        foreach (int size in sizes)
         {
             T lowering = create(schedule, size);
             long arena = lowering.Lower();
             long total = weightBytes() + arena;
             smallest = Math.Min(smallest, total);
-            if (total <= maxMemory)
+            if (total <= maxMemory || (!isLimit && size == sizes[^1]))
             {
                 return (lowering, arena);
             }

@@ -38,7 +38,7 @@ internal sealed class CpuCompiler : GraphLowering
     {
         ComputeGraph optimised = (passes ?? PassPipeline.Apply)(graph);
         (CpuCompiler compiler, long arena) = Fit(
-            optimised, MaxSliceRows, maxMemory, () => weights.Bytes, (schedule, size) => new CpuCompiler(optimised, weights, schedule, size));
+            optimised, MaxSliceRows, maxMemory, isLimit: true, () => weights.Bytes, (schedule, size) => new CpuCompiler(optimised, weights, schedule, size));
         return compiler.Finish(arena);
     }
 

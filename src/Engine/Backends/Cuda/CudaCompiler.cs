@@ -56,7 +56,8 @@ internal sealed class CudaCompiler : GraphLowering
         ComputeGraph optimised = PassPipeline.Apply(graph);
         long available = weights.Bytes + weights.Session.Driver.MemoryInfo().Free;
         (CudaCompiler compiler, long arena) = Fit(
-            optimised, MaxSliceRows, maxMemory ?? available, () => weights.Bytes, (schedule, size) => new CudaCompiler(optimised, weights, precision, schedule, size));
+            optimised, MaxSliceRows, maxMemory ?? available, isLimit: maxMemory is not null, () => weights.Bytes,
+            (schedule, size) => new CudaCompiler(optimised, weights, precision, schedule, size));
         return compiler.Finish(arena);
     }
 
@@ -268,7 +269,7 @@ internal sealed class CudaCompiler : GraphLowering
         DeviceValue x = Plain(node.Inputs[0]), w = Plain(node.Inputs[1]), b = Plain(node.Inputs[2]);
         // Products get it in their type, everyone else in float32: both from one kernel.
         bool multiplied = _operandType != StorageType.Float && Users(node).Any(u => ReadsAsOperand(u, node));
-        DeviceValue? plain = !multiplied || IsResult(node) || Users(node).Any(u => !ReadsAsOperand(u, node)) ? NewValue(node, StorageType.Float) : null;
+        DeviceValue? plain = !multiplied || IsResult(node) || Crosses(node) || Users(node).Any(u => !ReadsAsOperand(u, node)) ? NewValue(node, StorageType.Float) : null;
         DeviceValue? operand = multiplied ? NewOperand(node) : null;
         DeviceValue y = operand ?? plain!;
         Step(node, ParameterName(node.Inputs[1]), "LayerNorm", [x, w, b], [operand, plain], 0, flops: null, run => RowLaunches.LayerNorm(_session, new LayerNormArguments
@@ -760,9 +761,10 @@ internal sealed class CudaCompiler : GraphLowering
         _ => false,
     };
 
-    /// <summary>Whether a product's result can go where its residual lies, which nobody reads afterwards: not even a node whose work is done later.</summary>
+    /// <summary>Whether a product's result can go where its residual lies, which nobody reads afterwards: not even a node whose work a later one does.</summary>
     private bool CanOverwrite(Node value, Node last) =>
-        DiesAt(value, last) && StoredType(last) == StorageType.Float && !_placed.Contains(value) && Users(value).All(u => !_absorption.Absorbs(u));
+        DiesAt(value, last) && StoredType(last) == StorageType.Float && !_placed.Contains(value)
+        && Users(value).All(u => !_absorption.Absorbs(u) && (u.Operator is not LayerNorm || Users(u).All(reader => reader.Id <= last.Id)));
 
     private DeviceValue InPlace(Node node, DeviceValue value)
     {

@@ -98,11 +98,11 @@ internal static class LinearLaunches
         return y && residual ? 1 : 0;
     }
 
-    /// <summary>The tensor cores' operands are copied 16 bytes at a time.</summary>
+    /// <summary>The tensor cores' operands are copied 16 bytes at a time, the end of a row too.</summary>
     private static void RequireOperand(LinearArguments a, StorageType type)
     {
         int elements = 16 / type.Bytes();
-        if (type != StorageType.Float && (a.K % elements != 0 || !Launches.Aligned(a.X, a.XStride, elements, type)))
+        if (type != StorageType.Float && (LinearTiles.Tiles(a.K, elements) * elements > a.XStride || !Launches.Aligned(a.X, a.XStride, elements, type)))
         {
             throw new InvalidOperationException($"the operand at {a.X:X}, rows of {a.K} every {a.XStride} elements, is not aligned");
         }
