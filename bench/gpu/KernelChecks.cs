@@ -11,7 +11,7 @@ internal static class KernelChecks
 
     /// <summary>The families of kernels: each is run in a process of its own, because a kernel's fault leaves the context unusable for those after it.</summary>
     public static IEnumerable<string> Families => typeof(KernelChecks).Assembly.GetTypes()
-        .Where(t => t.Namespace == Namespace && t.GetMethods().Any(m => m.IsDefined(typeof(TestAttribute)) || m.IsDefined(typeof(TestCaseAttribute)) || m.IsDefined(typeof(TestCaseSourceAttribute))))
+        .Where(t => t.Namespace == Namespace && t.GetMethods().Any(m => m.GetCustomAttributes(inherit: false).Any(a => a is ITestBuilder or ISimpleTestBuilder)))
         .Select(t => t.Name)
         .Order(StringComparer.Ordinal);
 

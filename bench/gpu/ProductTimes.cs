@@ -25,7 +25,7 @@ internal static unsafe class ProductTimes
     /// <param name="output">Receives one line a product and precision.</param>
     public static void Run(Device device, JsonLines output)
     {
-        ICudaDriver driver = device.Driver(EmulatorChecks.None);
+        ICudaDriver driver = device.Driver(EmulatorChecks.Memory);
         using CudaSession session = new(driver, device.Ordinal, KernelLibrary.Embedded);
         using CudaStream stream = driver.CreateStream(session.Context);
         using CudaEvent start = driver.CreateEvent(session.Context, timing: true), end = driver.CreateEvent(session.Context, timing: true);

@@ -1,7 +1,9 @@
+using KernelAD;
 using KernelAD.Engine.Tests.Golden;
 using KernelAD.Golden;
 using KernelAD.GpuChecks;
 using KernelAD.GpuChecks.Instructions;
+using KernelAD.Interop;
 
 return Commands.Run(args);
 
@@ -39,7 +41,7 @@ internal static class Commands
             Console.Error.WriteLine($"{e.Message}\n{Usage}");
             return WrongUsage;
         }
-        catch (Exception e) when (e is ArgumentException or IOException or KernelAdException or Interop.CudaException)
+        catch (Exception e) when (e is ArgumentException or IOException or KernelAdException or CudaException)
         {
             Console.Error.WriteLine($"gpu-checks {args[0]}: {e.Message}");
             return Failed;

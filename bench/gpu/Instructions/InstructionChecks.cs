@@ -20,7 +20,7 @@ internal static class InstructionChecks
     public static bool Run(Device device, JsonLines output, string? folder)
     {
         EmulatedDriver model = device.Model();
-        using Bench tested = new(device.Driver(EmulatorChecks.None), device.Ordinal), emulated = new(model, 0);
+        using Bench tested = new(device.Driver(EmulatorChecks.Memory), device.Ordinal), emulated = new(model, 0);
         int failed = 0, differing = 0, count = 0;
         foreach (Probe probe in Probes.All.Where(p => p.Architecture <= Kernels.Tests.KernelText.Number(device.Architecture)))
         {
