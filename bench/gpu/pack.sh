@@ -18,7 +18,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 stage=$work/kernelad-gpu
 publish() {  # publish PROJECT FOLDER
-    dotnet publish "$root/$1" -c Release -r "$rid" --self-contained -p:PublishTrimmed=true -p:DebugType=none -p:PublishDocumentationFiles=false -v quiet -o "$stage/$2"
+    dotnet publish "$root/$1" -c Release -r "$rid" --self-contained -p:PublishTrimmed=true -p:RunAnalyzers=false -p:DebugType=none -p:PublishDocumentationFiles=false -v quiet -o "$stage/$2"
 }
 publish src/Cli kernelad
 publish bench/gpu/KernelAD.GpuChecks.csproj checks

@@ -38,7 +38,10 @@ internal sealed record Comparison(int Differing, long Distance, double Worst, in
                 wrong += prescribed is not null && prescribed[i] != result ? 1 : 0;
                 if (probe.Promise?.Expected(inputs, i) is (double exact, double unit))
                 {
-                    double error = Math.Abs(BitConverter.UInt32BitsToSingle(result) - exact) / unit;
+                    // Where the largest number would be rounded up there is infinity: the next number, had the exponent one more bit.
+                    double found = BitConverter.UInt32BitsToSingle(result);
+                    found = double.IsInfinity(found) ? Math.CopySign(Math.ScaleB(1, 128), found) : found;
+                    double error = Math.Abs(found - exact) / unit;
                     worst = Math.Max(worst, error);
                 }
             }

@@ -15,7 +15,7 @@ internal static class InstructionChecks
     /// <summary>Runs all that the device has.</summary>
     /// <param name="device">The device.</param>
     /// <param name="output">Receives one line a probe.</param>
-    /// <param name="folder">Receives a file of little-endian words for each probe: inputs, then results; null: none.</param>
+    /// <param name="folder">Receives each probe's text and a file of little-endian words, its inputs, then its results; null: none.</param>
     /// <returns>Whether everything was as the PTX ISA says, and the emulator agreed wherever it leaves nothing open.</returns>
     public static bool Run(Device device, JsonLines output, string? folder)
     {
@@ -28,6 +28,7 @@ internal static class InstructionChecks
             if (folder is not null)
             {
                 File.WriteAllBytes(Path.Combine(folder, FileName(probe.Name)), [.. MemoryMarshal.AsBytes<uint>(probe.Values), .. MemoryMarshal.AsBytes<uint>(results)]);
+                File.WriteAllText(Path.Combine(folder, Path.ChangeExtension(FileName(probe.Name), ".ptx")), probe.Ptx);
             }
 
             Comparison comparison = Comparison.Of(probe, results, expected);
