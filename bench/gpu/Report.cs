@@ -77,6 +77,14 @@ internal sealed class Report
         Golden();
         Bench();
         Products();
+        foreach (string name in (string[])["steps", "instructions", "kernels", "golden"])
+        {
+            if (Lines(name).Count == 0)
+            {
+                _faults.Add($"nothing came of the {name}");
+            }
+        }
+
         Line();
         Line("## Verdict");
         Line();
@@ -125,7 +133,7 @@ internal sealed class Report
         foreach (JsonElement probe in probes.Where(p => p.TryGetProperty("sums", out _)))
         {
             Line();
-            Line($"{Text(probe, "probe")}, measured on {_on}, beside {Text(probe, "compared_with")}:\n");
+            Line($"{Text(probe, "probe")}, measured on {_on}, beside {Text(probe, "compared_with")}; {Text(probe, "meaning")}:\n");
             Line("| sum | device | emulator |\n|---:|---|---|");
             int number = 0;
             foreach (JsonElement sum in probe.GetProperty("sums").EnumerateArray())

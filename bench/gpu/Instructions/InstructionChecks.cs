@@ -64,14 +64,19 @@ internal static class InstructionChecks
         }
 
         json.WriteBoolean("passed", comparison.Passed);
-        IEnumerable<int> shown = probe.IsRevealing
+        if (probe.Meaning is string meaning)
+        {
+            json.WriteString("meaning", meaning);
+        }
+
+        IEnumerable<int> shown = probe.Meaning is not null
             ? Enumerable.Range(0, results.Length / (Lanes * probe.Results)).Select(trial => trial * Lanes * probe.Results)
             : Enumerable.Range(0, results.Length).Where(i => results[i] != expected[i]).Take(Samples);
-        json.WriteStartArray(probe.IsRevealing ? "sums" : "samples");
+        json.WriteStartArray(probe.Meaning is not null ? "sums" : "samples");
         foreach (int i in shown)
         {
             json.WriteStartObject();
-            if (!probe.IsRevealing)
+            if (probe.Meaning is null)
             {
                 int thread = i / probe.Results;
                 json.WriteString("inputs", string.Join(' ', probe.Values.Skip(thread * probe.Inputs).Take(probe.Inputs).Select(Hexadecimal)));

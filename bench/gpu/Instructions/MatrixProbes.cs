@@ -139,7 +139,8 @@ internal static class MatrixProbes
         return new Probe(
             $"mma.m16n8k{k}.{operand.Name}: sums", architecture, Instruction(layout, $"f32.{operand.Name}.{operand.Name}.f32", floating: true), layout.Words, 4, words, ResultKind.Single)
         {
-            IsRevealing = true,
+            Meaning = $"0 … {k - 1}: 1 at that place of the sum and 2^-24 at all others; then with sign + and −: c = ±1 and terms ±2^-24, c = ∓1 and the same terms, c = ±1 and one term ±1.5 · 2^-24, "
+                + "±2^14 ∓ 2^14 + 2^-12 + c of 2^-12; last the smallest subnormal operand times 1",
         };
     }
 
@@ -156,7 +157,7 @@ internal static class MatrixProbes
             words[(((trial * 32) + lane) * layout.Words) + word] = 0x3F800000;
         }
 
-        return new Probe("mma.m16n8k8.tf32: low bits of operands", 80, Instruction(layout, "f32.tf32.tf32.f32", floating: true), layout.Words, 4, words, ResultKind.Single) { IsRevealing = true };
+        return new Probe("mma.m16n8k8.tf32: low bits of operands", 80, Instruction(layout, "f32.tf32.tf32.f32", floating: true), layout.Words, 4, words, ResultKind.Single) { Meaning = "operands 1 and −1 with all of the low 13 bits set, then with the highest of them" };
     }
 
     private static Probe Integers(int k, bool signed)

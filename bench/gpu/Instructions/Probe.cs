@@ -41,8 +41,8 @@ internal sealed record Probe(string Name, int Architecture, string Body, int Inp
     /// <summary>What the ISA prescribes, where it is simple enough to be written down: the results of a warp from its inputs.</summary>
     public Func<uint[], uint[]>? Prescribed { get; init; }
 
-    /// <summary>Whether the report shows each result: a handful of inputs made to tell how the hardware does it.</summary>
-    public bool IsRevealing { get; init; }
+    /// <summary>For a handful of inputs made to tell how the hardware does it, what they are: the report shows the first result of each warp. Null: an ordinary probe.</summary>
+    public string? Meaning { get; init; }
 
     /// <summary>The module.</summary>
     public string Ptx => $$"""
