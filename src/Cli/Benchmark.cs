@@ -78,6 +78,10 @@ internal sealed class Benchmark
         return inputs;
     }
 
+    /// <summary>The end of a sentence about a rate on the CPU: its share of the FMA peak; nothing on another device.</summary>
+    public static string ShareOfPeak(double rate, double? peak) =>
+        peak is null ? "" : $", {100 * rate / peak:F1} % of the FMA peak ({peak:F1} GFLOP/s, measured just before)";
+
     /// <summary>The process's peak resident memory in bytes.</summary>
     public static long PeakMemory()
     {

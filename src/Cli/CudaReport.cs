@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using KernelAD.Backends.Cuda;
 using KernelAD.Interop;
 
 namespace KernelAD.Cli;
@@ -10,6 +11,33 @@ namespace KernelAD.Cli;
 /// <param name="Devices">Its devices; empty if it cannot be used.</param>
 internal sealed record CudaReport(Version? Driver, string? Fault, IReadOnlyList<CudaDevice> Devices)
 {
+    /// <summary>Which devices can run the kernels, or why none can.</summary>
+    public string Usable
+    {
+        get
+        {
+            if (Fault is not null)
+            {
+                return "not available: see cuda driver";
+            }
+
+            List<string> usable = [], refused = [];
+            foreach (CudaDevice device in Devices)
+            {
+                try
+                {
+                    usable.Add($"cuda:{device.Ordinal} with kernels for {KernelLibrary.Embedded.TargetFor(device)}");
+                }
+                catch (DeviceNotAvailableException e)
+                {
+                    refused.Add(e.Message);
+                }
+            }
+
+            return usable.Count > 0 ? $"available: {string.Join(", ", usable)}" : $"not available: {string.Join("; ", refused)}";
+        }
+    }
+
     /// <summary>One fact for the driver and one for each device.</summary>
     public IEnumerable<(string Key, string Value)> Facts =>
     [

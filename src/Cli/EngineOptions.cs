@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.RegularExpressions;
 using KernelAD.Cli.Output;
+using KernelAD.Emulator;
 using Microsoft.Extensions.Logging;
 
 namespace KernelAD.Cli;
@@ -81,9 +82,13 @@ internal sealed partial class EngineOptions
     }
 
     /// <summary>The options as the engine takes them.</summary>
-    public DetectorOptions Read(ParseResult parsed) => new()
+    /// <param name="parsed">The command line.</param>
+    /// <param name="count">Whether an emulated device counts memory transactions and keeps a record of each launch.</param>
+    /// <exception cref="UsageException">The architecture cannot be emulated.</exception>
+    public DetectorOptions Read(ParseResult parsed, bool count = false) => new()
     {
         Device = parsed.GetRequiredValue(_device),
+        Driver = EmulatedDriver(parsed.GetRequiredValue(_device), count),
         Precision = parsed.GetRequiredValue(_precision) switch
         {
             "tf32" => Precision.Tf32,
@@ -94,6 +99,26 @@ internal sealed partial class EngineOptions
         MaxMemoryBytes = parsed.GetValue(_memory),
         Logger = new StderrLogger(parsed.GetValue<bool>("--verbose") ? LogLevel.Information : LogLevel.Warning),
     };
+
+    /// <summary>The emulator for "emulated" (of the architecture that most data centres have) and "emulated:sm_XX"; null for every other device.</summary>
+    private static EmulatedDriver? EmulatedDriver(string device, bool count)
+    {
+        string[] parts = device.Split(':');
+        if (parts[0] != "emulated")
+        {
+            return null;
+        }
+
+        try
+        {
+            EmulatorOptions options = new() { Count = count };
+            return new EmulatedDriver(parts.Length == 2 ? options with { Architecture = parts[1] } : options);
+        }
+        catch (ArgumentException e)
+        {
+            throw new UsageException($"--device {device}: {e.Message.Split(" (Parameter")[0]}");
+        }
+    }
 
     [GeneratedRegex(@"^(auto|cpu|cuda(:\d+)?|emulated(:sm_\d+)?)$")]
     private static partial Regex DevicePattern();

@@ -47,6 +47,9 @@ public sealed partial class EmulatedDriver : ICudaDriver
         Devices = [new(0, name, _target.Major, _target.Minor, options.Multiprocessors, options.MemoryBytes, _target.MaxSharedMemoryPerBlock)];
     }
 
+    /// <summary>The architectures that can be emulated, for messages.</summary>
+    public static string Architectures => EmulatedTarget.Names;
+
     /// <summary>The CUDA version whose driver takes PTX of every version that the emulator takes.</summary>
     public Version Version { get; } = new(13, 0);
 

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using KernelAD.Backends;
+using KernelAD.Backends.Cpu;
 using KernelAD.Graph;
 using KernelAD.Models;
 using KernelAD.Planner;
@@ -271,6 +272,9 @@ public sealed partial class AnomalyDetector : IDisposable
             _single.Return(memory);
         }
     }
+
+    /// <summary>Whether it runs on the CPU rather than on a CUDA device.</summary>
+    public bool RunsOnCpu => _backend is CpuBackend;
 
     /// <summary>The plan for a batch, step by step.</summary>
     public IReadOnlyList<PlanStep> Steps(int batch = 1) => Pool(batch, []).Executable.Steps;

@@ -17,25 +17,40 @@ internal static class KernelBuild
         IEnumerable<(KernelDefinition Kernel, KernelTarget Target)> work = KernelCatalog.All.SelectMany(k => k.Methods.Keys.Select(t => (k, t)));
         Parallel.ForEach(Partitioner.Create(work, EnumerablePartitionerOptions.NoBuffering), item =>
         {
-            string? file = cache is null ? null : Path.Combine(cache, SourceFingerprint.Of(item.Kernel, item.Target) + ".ptx");
-            string ptx;
-            if (file is not null && File.Exists(file))
+            (string ptx, bool isNew) = Text(item.Kernel, item.Target, cache);
+            if (isNew)
             {
-                ptx = File.ReadAllText(file);
-            }
-            else
-            {
-                ptx = PtxCompiler.Compile(item.Kernel, item.Target).Write();
                 Interlocked.Increment(ref compiled);
-                if (file is not null)
-                {
-                    File.WriteAllText(file, ptx);
-                }
             }
 
             texts[(item.Kernel.Name, item.Target)] = new CompiledKernel(ptx, PtxText.Parse(item.Kernel.Name, ptx).ParameterBytes);
         });
 
         return (texts, compiled);
+    }
+
+    /// <summary>A kernel's PTX, from the cache if it is there.</summary>
+    /// <param name="kernel">The kernel.</param>
+    /// <param name="target">One of its targets.</param>
+    /// <param name="cache">Folder of earlier results by fingerprint; null: none.</param>
+    /// <returns>The text, and whether it had to be compiled.</returns>
+    public static (string Ptx, bool IsNew) Text(KernelDefinition kernel, KernelTarget target, string? cache)
+    {
+        string? file = cache is null ? null : Path.Combine(cache, SourceFingerprint.Of(kernel, target) + ".ptx");
+        if (file is not null && File.Exists(file))
+        {
+            return (File.ReadAllText(file), false);
+        }
+
+        string ptx = PtxCompiler.Compile(kernel, target).Write();
+        if (file is not null)
+        {
+            // Several processes may compile at once: none must find a file half-written.
+            string temporary = $"{file}.{Environment.ProcessId}";
+            File.WriteAllText(temporary, ptx);
+            File.Move(temporary, file, overwrite: true);
+        }
+
+        return (ptx, true);
     }
 }

@@ -5,16 +5,16 @@ using KernelAD.Kernels.Device;
 namespace KernelAD.Kernels;
 
 /// <summary>
-/// y = scale · f(a ∘ b) + offset over up to six strided axes: activations, sums, differences and products with NumPy's broadcasting, squared differences, and, with neither
-/// ∘ nor f, every strided copy and conversion. A thread computes four neighbours where all operands allow vectors, else one.
-/// <para>One kernel: the switches are uniform over the grid, and the walk through the axes, a product and a shift for each, is short beside the wait for memory.</para>
-/// Models: all, for what no epilogue takes. Exact but for GELU (4.2e-7 absolute), swish and √ (3e-7 relative). Bytes: each operand once.
+/// y = scale · f(a ∘ b) + offset over up to six strided axes: activations, sums, differences and products with NumPy's broadcasting, squared
+/// differences, and, with neither ∘ nor f, every strided copy and conversion. A thread computes four neighbours where all operands allow vectors, else one.
+/// <para>One kernel: the switches are uniform over the grid, and the walk through the axes, a product and a shift for each, is short beside the wait
+/// for memory.</para> Models: all, for what no epilogue takes. Exact but for GELU (4.2e-7 absolute), swish and √ (3e-7 relative). Bytes: each operand once.
 /// </summary>
 internal static class Elementwise
 {
     /// <summary>The kernels to compile.</summary>
     public static IEnumerable<KernelDefinition> Definitions() =>
-        [KernelCatalog.Kernel<ElementwiseArguments>("elementwise", ElementwiseArguments.Threads, 4, 0, 56, Compute)];
+        [KernelCatalog.Kernel<ElementwiseArguments>("elementwise", ElementwiseArguments.Threads, 4, 0, 32, Compute)];
 
     /// <summary>A thread a unit.</summary>
     public static void Compute(ElementwiseArguments a)

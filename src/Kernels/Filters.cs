@@ -5,10 +5,11 @@ using KernelAD.Kernels.Device;
 namespace KernelAD.Kernels;
 
 /// <summary>
-/// Filters, pooling and interpolation of planes [planes, H, W], float32. Filters and pooling are separable and do both passes in one launch: a block reduces down the
-/// columns into shared memory, margins included, and then along the rows, so that a result costs about 2·k operations instead of k², by plain sums without running ones
-/// (relative error 1e-6). Lanes are neighbouring columns: global accesses are whole rows, shared ones free of bank conflicts (but for strided pooling).
-/// Models: ViTAD (Gaussian, 16×16 average of the score, resize), InTra (pooling, Gaussian, mean filter, resize). Bytes: x once and the margins again, y once.
+/// Filters, pooling and interpolation of planes [planes, H, W], float32. Filters and pooling are separable and do both passes in one launch: a block
+/// reduces down the columns into shared memory, margins included, and then along the rows, so that a result costs about 2·k operations instead of
+/// k², by plain sums without running ones (relative error 1e-6). Lanes are neighbouring columns: global accesses are whole rows, shared ones free of
+/// bank conflicts (but for strided pooling). Models: ViTAD (Gaussian, 16×16 average of the score, resize), InTra (pooling, Gaussian, mean filter,
+/// resize). Bytes: x once and the margins again, y once.
 /// </summary>
 internal static class Filters
 {
@@ -18,8 +19,8 @@ internal static class Filters
     public static IEnumerable<KernelDefinition> Definitions() =>
     [
         KernelCatalog.Kernel<FilterArguments>("separable_filter", FilterArguments.Threads, 8, 0, 56, Separable),
-        KernelCatalog.Kernel<PoolArguments>("pool", PoolArguments.Threads, 8, 0, 48, Pool),
-        KernelCatalog.Kernel<ResizeArguments>("resize", ResizeArguments.Threads, 16, 0, 40, Resize),
+        KernelCatalog.Kernel<PoolArguments>("pool", PoolArguments.Threads, 8, 0, 32, Pool),
+        KernelCatalog.Kernel<ResizeArguments>("resize", ResizeArguments.Threads, 16, 0, 32, Resize),
     ];
 
     /// <summary>y[i] = Σₖ taps[k] · x[i + k − radius] down the columns, then along the rows. FLOPs 4 a tap and result.</summary>
@@ -127,8 +128,8 @@ internal static class Filters
     }
 
     /// <summary>
-    /// Bilinear interpolation, a thread a result. The source coordinate is rounded after each operation as PyTorch rounds it on the CPU: contracted to an fma, it would fall
-    /// on the other side of a whole number here and there. FLOPs 8 a result.
+    /// Bilinear interpolation, a thread a result. The source coordinate is rounded after each operation as PyTorch rounds it on the CPU: contracted
+    /// to an fma, it would fall on the other side of a whole number here and there. FLOPs 8 a result.
     /// </summary>
     public static void Resize(ResizeArguments a)
     {

@@ -6,10 +6,11 @@ namespace KernelAD.Kernels;
 
 /// <summary>
 /// Layer normalisation of the rows of x, or of x + residual: y = (s − mean) / √(var + ε) · weight + bias. A warp a row.
-/// <para>The variance is the corrected two-pass one: what the deviations from the rounded mean add up to, 0 in exact arithmetic, is taken out of mean and variance, so
-/// that rows with a large mean keep their digits; squares of undiminished values are never summed. Error within 1e-6 of the row's largest normalised value.</para>
-/// <see cref="Row"/> reads x once and keeps it in registers (widths up to 1024, multiples of 4); <see cref="Loop"/> reads it three times, the second and third time from
-/// the caches. Models: all, twice a block. FLOPs 8 an element. Bytes: x, the residual and the sum once, y once.
+/// <para>The variance is the corrected two-pass one: what the deviations from the rounded mean add up to, 0 in exact arithmetic, is taken out of
+/// mean and variance, so that rows with a large mean keep their digits; squares of undiminished values are never summed. Error within 1e-6 of the
+/// row's largest normalised value.</para>
+/// <see cref="Row"/> reads x once and keeps it in registers (widths up to 1024, multiples of 4); <see cref="Loop"/> reads it three times, the second
+/// and third time from the caches. Models: all, twice a block. FLOPs 8 an element. Bytes: x, the residual and the sum once, y once.
 /// </summary>
 internal static class LayerNorm
 {
@@ -17,7 +18,7 @@ internal static class LayerNorm
     public static IEnumerable<KernelDefinition> Definitions() =>
     [
         KernelCatalog.Kernel<LayerNormArguments>("layer_norm_row", LayerNormArguments.Threads, 6, 0, 72, Row),
-        KernelCatalog.Kernel<LayerNormArguments>("layer_norm_loop", LayerNormArguments.Threads, 8, 0, 48, Loop),
+        KernelCatalog.Kernel<LayerNormArguments>("layer_norm_loop", LayerNormArguments.Threads, 8, 0, 40, Loop),
     ];
 
     /// <summary>Lane l holds columns 4·l … 4·l + 3 of every 128.</summary>

@@ -5,7 +5,8 @@ using KernelAD.Kernels.Device;
 namespace KernelAD.Kernels;
 
 /// <summary>
-/// Maps of how far a picture's features, or the picture itself, are from their reconstruction. (The squared difference is <see cref="Elementwise"/>'s: subtract, square.)
+/// Maps of how far a picture's features, or the picture itself, are from their reconstruction. (The squared difference is
+/// <see cref="Elementwise"/>'s: subtract, square.)
 /// <para>The cosine distance is computed as ½·‖a/‖a‖ − b/‖b‖‖²: where 1 − a·b/(‖a‖·‖b‖) would cancel to an error of 3e-7, that of this form is below
 /// 2e-7·√distance, and errors of the norms count only relative to the distance.</para>
 /// Models: ViTAD (cosine), ADTR, UniAD, UTRAD (Euclidean), InTra (gradient similarity). FLOPs 6 an element, gradient similarity 45. Bytes: both operands once.
@@ -23,8 +24,8 @@ internal static class Maps
     public static IEnumerable<KernelDefinition> Definitions() =>
     [
         KernelCatalog.Kernel<DistanceArguments>("token_distance", DistanceArguments.Threads, 4, 0, 40, TokenDistance),
-        KernelCatalog.Kernel<DistanceArguments>("plane_distance", DistanceArguments.Threads, 4, DistanceArguments.PlaneSharedBytes, 40, PlaneDistance),
-        KernelCatalog.Kernel<GradientSimilarityArguments>("gradient_similarity", GradientSimilarityArguments.Threads, 16, 0, 56, GradientSimilarity),
+        KernelCatalog.Kernel<DistanceArguments>("plane_distance", DistanceArguments.Threads, 4, DistanceArguments.PlaneSharedBytes, 32, PlaneDistance),
+        KernelCatalog.Kernel<GradientSimilarityArguments>("gradient_similarity", GradientSimilarityArguments.Threads, 16, 0, 40, GradientSimilarity),
     ];
 
     /// <summary>A warp a token.</summary>
@@ -127,8 +128,8 @@ internal static class Maps
     }
 
     /// <summary>
-    /// What a vector of squared length <paramref name="square"/> lacks to a unit vector because its norm was clamped: ½·(1 − ‖a/max(‖a‖, 1e−8)‖²), by which ½·‖a − b‖² and
-    /// 1 − a·b differ. NaN for a vector that is not finite.
+    /// What a vector of squared length <paramref name="square"/> lacks to a unit vector because its norm was clamped: ½·(1 − ‖a/max(‖a‖, 1e−8)‖²),
+    /// by which ½·‖a − b‖² and 1 − a·b differ. NaN for a vector that is not finite.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static float MissingToOne(float square) => square < SmallestSquare ? 0.5f - (0.5f * square * LargestInverse * LargestInverse) : square - square;

@@ -12,11 +12,13 @@ internal static class Movement
     /// <summary>The kernels to compile.</summary>
     public static IEnumerable<KernelDefinition> Definitions() =>
     [
-        KernelCatalog.Kernel<TransposeArguments>("transpose", TransposeArguments.Threads, 4, TransposeArguments.SharedBytes, 40, Transpose),
-        KernelCatalog.Kernel<GatherArguments>("gather", GatherArguments.Threads, 4, 0, 40, Gather),
+        KernelCatalog.Kernel<TransposeArguments>("transpose", TransposeArguments.Threads, 4, TransposeArguments.SharedBytes, 24, Transpose),
+        KernelCatalog.Kernel<GatherArguments>("gather", GatherArguments.Threads, 4, 0, 24, Gather),
     ];
 
-    /// <summary>A warp reads rows of the tile and writes columns of it: 33 floats a row keep both free of bank conflicts. Models: features to tokens and back.</summary>
+    /// <summary>
+    /// A warp reads rows of the tile and writes columns of it: 33 floats a row keep both free of bank conflicts. Models: features to tokens and back.
+    /// </summary>
     public static void Transpose(TransposeArguments a)
     {
         const int Side = TransposeArguments.Side, WarpStep = TransposeArguments.Threads / 32;

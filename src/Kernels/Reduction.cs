@@ -5,9 +5,9 @@ using KernelAD.Kernels.Device;
 namespace KernelAD.Kernels;
 
 /// <summary>
-/// Sums, means and maxima over one extent of three, and the softmax of rows. Sums are in fp32, in an order that depends on the shape only: lanes add up every 32nd (or
-/// 256th) element in four chains, then each other, so that the error grows with the length of a chain, not of the row. A maximum is NaN as soon as one element is, so that
-/// a broken map cannot pass for a good one.
+/// Sums, means and maxima over one extent of three, and the softmax of rows. Sums are in fp32, in an order that depends on the shape only: lanes add
+/// up every 32nd (or 256th) element in four chains, then each other, so that the error grows with the length of a chain, not of the row. A maximum
+/// is NaN as soon as one element is, so that a broken map cannot pass for a good one.
 /// Models: InTra's mean token and channel means, every image score. FLOPs 1 an element. Bytes: x once.
 /// </summary>
 internal static class Reduction

@@ -12,6 +12,9 @@ internal static class Fixture
     /// <summary>A file below tests/Fixtures.</summary>
     public static string File(string relative) => Path.Combine(Folder, relative);
 
+    /// <summary>Where the build keeps the PTX of unchanged kernels.</summary>
+    public static string KernelCache { get; } = Path.Combine(Root(AppContext.BaseDirectory), "artifacts", "kernels", "cache");
+
     private static string Root(string? folder)
     {
         while (folder is not null && !System.IO.File.Exists(Path.Combine(folder, "KernelAD.sln")))

@@ -6,8 +6,8 @@ using KernelAD.Interop;
 namespace KernelAD.Kernels.Tests;
 
 /// <summary>
-/// An emulated device to run kernels on. Each array is an allocation of its own, so that the emulator finds the first byte read or written beside it; results start as NaN.
-/// All of the emulator's checks are on unless a test asks for less.
+/// An emulated device to run kernels on. Each array is an allocation of its own, so that the emulator finds the first byte read or written beside
+/// it; results start as NaN. All of the emulator's checks are on unless a test asks for less.
 /// </summary>
 internal sealed unsafe class DeviceBench : IDisposable
 {
@@ -27,6 +27,9 @@ internal sealed unsafe class DeviceBench : IDisposable
         _context = _driver.RetainPrimaryContext(0);
         _stream = _driver.CreateStream(_context);
     }
+
+    /// <summary>How many blocks of a size cover a number of items.</summary>
+    public static int Blocks(int items, int size) => (items + size - 1) / size;
 
     /// <summary>Places values on the device in a storage type; rounded to it where it is narrower.</summary>
     public DeviceArray Place(ReadOnlySpan<float> values, StorageType type = StorageType.Float)

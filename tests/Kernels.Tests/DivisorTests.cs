@@ -3,7 +3,8 @@ namespace KernelAD.Kernels.Tests;
 /// <summary>Division by multiplication, in the kernels' words: (n · m) >> s in 64 bits.</summary>
 internal sealed class DivisorTests
 {
-    private static readonly int[] Divisors = [1, 2, 3, 5, 7, 48, 49, 64, 257, 12544, 65535, 65536, 65537, (1 << 30) - 1, 1 << 30, (1 << 30) + 1, int.MaxValue - 1, int.MaxValue];
+    private static readonly int[] Divisors =
+        [1, 2, 3, 5, 7, 48, 49, 64, 257, 12544, 65535, 65536, 65537, (1 << 30) - 1, 1 << 30, (1 << 30) + 1, int.MaxValue - 1, int.MaxValue];
 
     [TestCaseSource(nameof(Divisors))]
     public void The_quotient_is_exact_where_it_changes(int value)

@@ -95,7 +95,11 @@ internal sealed class ElementwiseTests(string architecture)
         DeviceArray sum = bench.Place(a);
         bench.Run("elementwise", Grid(513), Arguments([513], [1], [1], [1]) with
         {
-            A = sum.Address, B = bench.Place(b).Address, Y = sum.Address, Combination = Combination.Add, Columns = 513,
+            A = sum.Address,
+            B = bench.Place(b).Address,
+            Y = sum.Address,
+            Combination = Combination.Add,
+            Columns = 513,
         });
         Assert.That(bench.Read(sum), Is.EqualTo(a.Zip(b, (u, v) => u + v)));
     }
@@ -105,7 +109,8 @@ internal sealed class ElementwiseTests(string architecture)
     {
         using DeviceBench bench = new(architecture, EmulatorChecks.Memory);
         DeviceArray a = bench.Place(TestData.Values(4096, seed: 1)), y = bench.Poisoned(4096);
-        LaunchCounters counters = bench.Count("elementwise", Grid(1024), Arguments([4096], [1], [0], [1], vectors: true) with { A = a.Address, Y = y.Address, Columns = 4096 });
+        ElementwiseArguments arguments = Arguments([4096], [1], [0], [1], vectors: true) with { A = a.Address, Y = y.Address, Columns = 4096 };
+        LaunchCounters counters = bench.Count("elementwise", Grid(1024), arguments);
         Assert.That(counters[CounterNames.GlobalLoadSectors], Is.EqualTo(4096 * 4 / 32));
         Assert.That(counters[CounterNames.GlobalStoreSectors], Is.EqualTo(4096 * 4 / 32));
     }
@@ -169,7 +174,7 @@ internal sealed class ElementwiseTests(string architecture)
 
     private static int Offset(int[] index, int[] strides) => index.Zip(strides, (i, s) => i * s).Sum();
 
-    private static LaunchSize Grid(int units) => new((units + ElementwiseArguments.Threads - 1) / ElementwiseArguments.Threads);
+    private static LaunchSize Grid(int units) => new(DeviceBench.Blocks(units, ElementwiseArguments.Threads));
 
     private static Strides ToStrides(int[] strides)
     {
@@ -240,7 +245,8 @@ internal sealed class ElementwiseTests(string architecture)
 
         float[] scalar = Run(vectors: false);
         int[][] strides = [a.Strides, b?.Strides ?? [], yStrides];
-        bool aligned = extents[^1] % 4 == 0 && (columns ?? 0) % 4 == 0 && strides.All(s => s.Length == 0 || (s[^1] <= 1 && s[..^1].All(d => d % 4 == 0))) && yStrides[^1] == 1;
+        bool aligned = extents[^1] % 4 == 0 && (columns ?? 0) % 4 == 0 && yStrides[^1] == 1
+            && strides.All(s => s.Length == 0 || (s[^1] <= 1 && s[..^1].All(d => d % 4 == 0)));
         if (aligned)
         {
             Assert.That(Run(vectors: true), Is.EqualTo(scalar));

@@ -16,5 +16,5 @@ internal static class KernelText
 
     /// <summary>A kernel's PTX.</summary>
     public static string Of(string kernel, KernelTarget target) =>
-        Texts.GetOrAdd((kernel, target), key => new Lazy<string>(() => PtxCompiler.Compile(Definition(key.Kernel), key.Target).Write())).Value;
+        Texts.GetOrAdd((kernel, target), key => new Lazy<string>(() => KernelBuild.Text(Definition(key.Kernel), key.Target, Directory.CreateDirectory(Fixture.KernelCache).FullName).Ptx)).Value;
 }

@@ -1,3 +1,4 @@
+using KernelAD.Emulator;
 using KernelAD.Interop;
 
 namespace KernelAD.Kernels.Tests;
@@ -52,7 +53,8 @@ internal sealed class LayerNormTests(string architecture)
         float[] x = TestData.Values(Rows * Width, seed: 1), r = TestData.Values(Rows * Width, seed: 2);
         float[] weight = TestData.Values(Width, seed: 3), bias = TestData.Values(Width, seed: 4);
         float[] sum = [.. x.Zip(r, (a, b) => a + b)];
-        DeviceArray source = bench.Place(TestData.Padded(x, Width, Stride)), residual = bench.Place(r), y = bench.Unwritten(Rows * Width), plain = bench.Unwritten(Rows * Width);
+        DeviceArray source = bench.Place(TestData.Padded(x, Width, Stride)), residual = bench.Place(r);
+        DeviceArray y = bench.Unwritten(Rows * Width), plain = bench.Unwritten(Rows * Width);
         bench.Run(kernel, Grid(Rows), new LayerNormArguments
         {
             X = source.Address,
@@ -91,9 +93,34 @@ internal sealed class LayerNormTests(string architecture)
         Assert.That(y.AsSpan(64).ToArray(), Has.All.NaN);
     }
 
+    [Test]
+    public void A_row_in_registers_is_read_once_in_whole_sectors()
+    {
+        const int Rows = 8, Width = 384, RowSectors = Width * sizeof(float) / 32;
+        using DeviceBench bench = new(architecture, EmulatorChecks.Memory);
+        DeviceArray x = bench.Place(TestData.Values(Rows * Width, seed: 1)), weight = bench.Place(Ones(Width));
+        DeviceArray y = bench.Unwritten(Rows * Width, StorageType.Half);
+        LaunchCounters counters = bench.Count("layer_norm_row", Grid(Rows), new LayerNormArguments
+        {
+            X = x.Address,
+            Weight = weight.Address,
+            Bias = weight.Address,
+            Y = y.Address,
+            Rows = Rows,
+            Width = Width,
+            Columns = Width,
+            XStride = Width,
+            YStride = Width,
+            Epsilon = 1e-6f,
+            Type = StorageType.Half,
+        });
+        Assert.That(counters[CounterNames.GlobalLoadSectors], Is.EqualTo(3 * Rows * RowSectors), "x, weight and bias once a row");
+        Assert.That(counters[CounterNames.GlobalStoreSectors], Is.EqualTo(Rows * RowSectors / 2));
+    }
+
     private static float[] Ones(int count) => [.. Enumerable.Repeat(1f, count)];
 
-    private static LaunchSize Grid(int rows) => new((rows + LayerNormArguments.RowsPerBlock - 1) / LayerNormArguments.RowsPerBlock);
+    private static LaunchSize Grid(int rows) => new(DeviceBench.Blocks(rows, LayerNormArguments.RowsPerBlock));
 
     private static double[] Normalised(float[] x, float[] weight, float[] bias, double epsilon)
     {

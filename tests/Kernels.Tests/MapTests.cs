@@ -35,8 +35,10 @@ internal sealed class MapTests(string architecture)
     [Test]
     public void Norms_are_clamped_and_what_is_not_finite_gives_NaN()
     {
-        float[] one = [1, 0, 0], tiny = [1e-9f, 0, 0], zero = [0, 0, 0], huge = [1e30f, 1, 1], infinite = [1, float.PositiveInfinity, 1], nan = [1, float.NaN, 1];
-        float[] a = [.. one, .. one, .. tiny, .. zero, .. one, .. one, .. one, .. one], b = [.. one, .. tiny, .. tiny, .. zero, .. zero, .. huge, .. infinite, .. nan];
+        float[] one = [1, 0, 0], tiny = [1e-9f, 0, 0], zero = [0, 0, 0];
+        float[] huge = [1e30f, 1, 1], infinite = [1, float.PositiveInfinity, 1], nan = [1, float.NaN, 1];
+        float[] a = [.. one, .. one, .. tiny, .. zero, .. one, .. one, .. one, .. one];
+        float[] b = [.. one, .. tiny, .. tiny, .. zero, .. zero, .. huge, .. infinite, .. nan];
         float[] actual = Distances(a, b, 1, 8, 3, DistanceMeasure.Cosine);
         TestData.AssertClose(actual[..5], [0, 0.9, 0.99, 1, 1], 1e-6);
         Assert.That(actual[5..], Has.All.NaN);
@@ -48,7 +50,8 @@ internal sealed class MapTests(string architecture)
         // a has a class token before the others, rows of b are wider than needed; both are said by addresses and strides alone.
         const int Batch = 2, Tokens = 5, Width = 20;
         using DeviceBench bench = new(architecture);
-        float[] a = TestData.Values(Batch * (Tokens + 1) * Width, seed: 1), b = TestData.Values(Batch * Tokens * Width, seed: 2), start = TestData.Values(Batch * Tokens, seed: 3);
+        float[] a = TestData.Values(Batch * (Tokens + 1) * Width, seed: 1), b = TestData.Values(Batch * Tokens * Width, seed: 2);
+        float[] start = TestData.Values(Batch * Tokens, seed: 3);
         DeviceArray left = bench.Place(a), y = bench.Place(start);
         bench.Run("token_distance", new LaunchSize(1, Batch), new DistanceArguments
         {
@@ -79,7 +82,7 @@ internal sealed class MapTests(string architecture)
 
         using DeviceBench bench = new(architecture);
         DeviceArray y = bench.Unwritten(batch * tokens);
-        bench.Run("plane_distance", new LaunchSize((tokens + 31) / 32, batch), new DistanceArguments
+        bench.Run("plane_distance", new LaunchSize(DeviceBench.Blocks(tokens, 32), batch), new DistanceArguments
         {
             A = bench.Place(Planes(a, tokens, width)).Address,
             B = bench.Place(Planes(b, tokens, width)).Address,
@@ -109,12 +112,17 @@ internal sealed class MapTests(string architecture)
         using DeviceBench bench = new(architecture);
         DeviceArray y = bench.Unwritten(a.Length);
         LaunchSize grid = new(
-            (width + GradientSimilarityArguments.Threads - 1) / GradientSimilarityArguments.Threads,
-            (height + GradientSimilarityArguments.StripRows - 1) / GradientSimilarityArguments.StripRows,
+            DeviceBench.Blocks(width, GradientSimilarityArguments.Threads),
+            DeviceBench.Blocks(height, GradientSimilarityArguments.StripRows),
             planes);
         bench.Run("gradient_similarity", grid, new GradientSimilarityArguments
         {
-            A = bench.Place(a).Address, B = bench.Place(b).Address, Y = y.Address, Height = height, Width = width, C = 0.0026f,
+            A = bench.Place(a).Address,
+            B = bench.Place(b).Address,
+            Y = y.Address,
+            Height = height,
+            Width = width,
+            C = 0.0026f,
         });
         TestData.AssertClose(bench.Read(y), Similarity(a, b, planes, height, width, 0.0026), 2e-6);
     }
@@ -131,7 +139,12 @@ internal sealed class MapTests(string architecture)
     private static double Euclidean(double[] a, double[] b) => Math.Sqrt(a.Zip(b, (u, v) => (u - v) * (u - v)).Sum());
 
     private static float[] Planes(float[] tokens, int count, int width) =>
-        [.. tokens.Chunk(count * width).SelectMany(picture => Enumerable.Range(0, width).SelectMany(c => Enumerable.Range(0, count).Select(t => picture[(t * width) + c])))];
+    [
+        .. from picture in tokens.Chunk(count * width)
+           from c in Enumerable.Range(0, width)
+           from t in Enumerable.Range(0, count)
+           select picture[(t * width) + c],
+    ];
 
     private static double[] Similarity(float[] a, float[] b, int planes, int height, int width, double c)
     {
@@ -167,7 +180,7 @@ internal sealed class MapTests(string architecture)
     {
         using DeviceBench bench = new(architecture);
         DeviceArray y = bench.Unwritten(batch * tokens);
-        bench.Run("token_distance", new LaunchSize((tokens + DistanceArguments.TokensPerBlock - 1) / DistanceArguments.TokensPerBlock, batch), new DistanceArguments
+        bench.Run("token_distance", new LaunchSize(DeviceBench.Blocks(tokens, DistanceArguments.TokensPerBlock), batch), new DistanceArguments
         {
             A = bench.Place(a).Address,
             B = bench.Place(b).Address,

@@ -37,7 +37,13 @@ internal sealed class MovementTests(string architecture)
         DeviceArray x = bench.Place(TestData.Values(64 * 96, seed: 1)), y = bench.Poisoned(64 * 96);
         LaunchCounters counters = bench.Count("transpose", new LaunchSize(3, 2), new TransposeArguments
         {
-            X = x.Address, Y = y.Address, Rows = 64, Columns = 96, YColumns = 64, XStride = 96, YStride = 64,
+            X = x.Address,
+            Y = y.Address,
+            Rows = 64,
+            Columns = 96,
+            YColumns = 64,
+            XStride = 96,
+            YStride = 64,
         });
         Assert.That(counters[CounterNames.GlobalLoadSectors], Is.EqualTo(64 * 96 * 4 / 32));
         Assert.That(counters[CounterNames.GlobalStoreSectors], Is.EqualTo(64 * 96 * 4 / 32));
@@ -58,7 +64,7 @@ internal sealed class MovementTests(string architecture)
         float[] table = TestData.Values(Pictures * TableRows * width, seed: 1, type);
         DeviceArray y = bench.Poisoned(ItemCount * PerItem * width, type);
         int units = width * DeviceArray.ElementBytes(type) / unitBytes, rows = ItemCount * PerItem;
-        bench.Run("gather", new LaunchSize((rows + GatherArguments.RowsPerBlock - 1) / GatherArguments.RowsPerBlock), new GatherArguments
+        bench.Run("gather", new LaunchSize(DeviceBench.Blocks(rows, GatherArguments.RowsPerBlock)), new GatherArguments
         {
             X = bench.Place(table, type).Address,
             Indices = bench.Place(indices).Address,
@@ -87,7 +93,7 @@ internal sealed class MovementTests(string architecture)
         const int Side = TransposeArguments.Side;
         using DeviceBench bench = new(architecture);
         DeviceArray y = bench.Poisoned(batch * columns * padded, to);
-        bench.Run("transpose", new LaunchSize((columns + Side - 1) / Side, (padded + Side - 1) / Side, batch), new TransposeArguments
+        bench.Run("transpose", new LaunchSize(DeviceBench.Blocks(columns, Side), DeviceBench.Blocks(padded, Side), batch), new TransposeArguments
         {
             X = bench.Place(x, from).Address,
             Y = y.Address,

@@ -42,7 +42,10 @@ internal sealed class ReductionTests(string architecture)
         DeviceArray partial = bench.Unwritten(rows * parts), y = bench.Unwritten(rows);
         ReduceArguments arguments = RowArguments(rows, length, ReduceOperation.Max, 1, ReduceArguments.BlockWarps) with
         {
-            X = bench.Place(x).Address, Y = partial.Address, Parts = Divisor.Of(parts), PartLength = partLength,
+            X = bench.Place(x).Address,
+            Y = partial.Address,
+            Parts = Divisor.Of(parts),
+            PartLength = partLength,
         };
         bench.Run("reduce_rows", RowGrid(arguments), arguments);
         arguments = RowArguments(rows, parts, ReduceOperation.Max, 1, 1) with { X = partial.Address, Y = y.Address };
@@ -60,7 +63,7 @@ internal sealed class ReductionTests(string architecture)
         float[] x = TestData.Values(outer * length * inner, seed: inner);
         DeviceArray y = bench.Unwritten(outer * inner);
         bool sum = operation == ReduceOperation.Sum;
-        bench.Run("reduce_columns", new LaunchSize(((outer * inner) + ReduceArguments.Threads - 1) / ReduceArguments.Threads), new ReduceArguments
+        bench.Run("reduce_columns", new LaunchSize(DeviceBench.Blocks(outer * inner, ReduceArguments.Threads)), new ReduceArguments
         {
             X = bench.Place(x).Address,
             Y = y.Address,
@@ -88,9 +91,15 @@ internal sealed class ReductionTests(string architecture)
         using DeviceBench bench = new(architecture);
         float[] x = TestData.Values(rows * width, seed: width, type);
         DeviceArray y = bench.Unwritten(rows * width);
-        bench.Run("softmax", new LaunchSize((rows + SoftmaxArguments.RowsPerBlock - 1) / SoftmaxArguments.RowsPerBlock), new SoftmaxArguments
+        bench.Run("softmax", new LaunchSize(DeviceBench.Blocks(rows, SoftmaxArguments.RowsPerBlock)), new SoftmaxArguments
         {
-            X = bench.Place(x, type).Address, Y = y.Address, Rows = rows, Width = width, XStride = width, YStride = width, XType = type,
+            X = bench.Place(x, type).Address,
+            Y = y.Address,
+            Rows = rows,
+            Width = width,
+            XStride = width,
+            YStride = width,
+            XType = type,
         });
         double[] expected = [.. Enumerable.Range(0, rows).SelectMany(r => Softmax(x.AsSpan(r * width, width).ToArray()))];
         TestData.AssertClose(bench.Read(y), expected, 1e-9, 3e-6);
@@ -132,7 +141,7 @@ internal sealed class ReductionTests(string architecture)
     private static LaunchSize RowGrid(ReduceArguments a)
     {
         int parts = a.Outer * a.Parts.Value;
-        return new(a.TeamWarps == 1 ? (parts + ReduceArguments.BlockWarps - 1) / ReduceArguments.BlockWarps : parts);
+        return new(a.TeamWarps == 1 ? DeviceBench.Blocks(parts, ReduceArguments.BlockWarps) : parts);
     }
 
     private float[] Rows(float[] x, int rows, int length, ReduceOperation operation, float scale, int teamWarps)

@@ -34,8 +34,8 @@ internal static class TestData
     }
 
     /// <summary>
-    /// Fails at the first element that is off by more than <paramref name="absolute"/> + <paramref name="relative"/> · |expected|, or is not a number where one is expected;
-    /// infinities have to be met.
+    /// Fails at the first element that is off by more than <paramref name="absolute"/> + <paramref name="relative"/> · |expected|, or is not a
+    /// number where one is expected; infinities have to be met.
     /// </summary>
     public static void AssertClose(float[] actual, double[] expected, double absolute, double relative = 0)
     {

@@ -57,7 +57,7 @@ internal static class BenchCommand
 
         foreach (int batch in batches)
         {
-            double peak = FmaPeak.Measure(options.Threads!.Value);
+            double? peak = detector.RunsOnCpu ? FmaPeak.Measure(options.Threads!.Value) : null;
             Benchmark result = Benchmark.Measure(detector, batch, warmupSeconds: Math.Min(1, seconds / 3), seconds, cancellation);
             double gflop = detector.Steps(batch).Sum(s => (double)s.Flops * s.Repeats) / 1e9;
             double rate = gflop / result.Median * 1000;
@@ -72,7 +72,7 @@ internal static class BenchCommand
         }
     }
 
-    private static void PrintText(int batch, Benchmark r, double gflop, double rate, double peak)
+    private static void PrintText(int batch, Benchmark r, double gflop, double rate, double? peak)
     {
         double queries = r.Count / r.WallSeconds;
         Human.Line();
@@ -80,7 +80,7 @@ internal static class BenchCommand
         Human.Line($"Throughput: {queries:F2} qps, {queries * batch:F2} images/s");
         Human.Line($"Latency: min = {r.Min:F3} ms, max = {r.Max:F3} ms, mean = {r.Mean:F3} ms, median = {r.Median:F3} ms, percentile(90%) = {r.Percentile(90):F3} ms, percentile(95%) = {r.Percentile(95):F3} ms, percentile(99%) = {r.Percentile(99):F3} ms");
         Human.Line($"Total Host Walltime: {r.WallSeconds:F2} s, {r.Count} queries");
-        Human.Line($"Compute: {gflop:F3} GFLOP per query, {rate:F1} GFLOP/s at the median, {100 * rate / peak:F1} % of the FMA peak ({peak:F1} GFLOP/s, measured just before)");
+        Human.Line($"Compute: {gflop:F3} GFLOP per query, {rate:F1} GFLOP/s at the median{Benchmark.ShareOfPeak(rate, peak)}");
         Human.Line($"Memory: {ByteSize.Format(Benchmark.PeakMemory())} peak of the process so far, {r.ManagedBytesPerRun:F0} managed bytes per query");
         if (r.Variation > VariationWorthAWarning)
         {
@@ -89,7 +89,7 @@ internal static class BenchCommand
     }
 
     private static void PrintJson(
-        AnomalyDetector detector, DetectorOptions options, int batch, double load, double first, Benchmark r, double gflop, double rate, double peak) => JsonLine.Print(json =>
+        AnomalyDetector detector, DetectorOptions options, int batch, double load, double first, Benchmark r, double gflop, double rate, double? peak) => JsonLine.Print(json =>
     {
         json.WriteRun(detector, options);
         json.WriteNumber("batch", batch);
@@ -109,8 +109,8 @@ internal static class BenchCommand
         json.WriteNumber("coefficient_of_variation", r.Variation);
         json.WriteNumber("gflop_per_query", gflop);
         json.WriteNumber("gflops", rate);
-        json.WriteNumber("fma_peak_gflops", peak);
-        json.WriteNumber("share_of_fma_peak", rate / peak);
+        json.WriteNumberOrNull("fma_peak_gflops", peak);
+        json.WriteNumberOrNull("share_of_fma_peak", rate / peak);
         json.WriteNumber("peak_memory_bytes", Benchmark.PeakMemory());
         json.WriteNumber("managed_bytes_per_query", r.ManagedBytesPerRun);
     });

@@ -2,7 +2,9 @@ using System.CommandLine;
 using System.Reflection;
 using System.Runtime.InteropServices;
 using KernelAD.Backends.Cpu;
+using KernelAD.Backends.Cuda;
 using KernelAD.Cli.Output;
+using KernelAD.Emulator;
 using KernelAD.Imaging;
 using KernelAD.Models;
 using KernelAD.Preprocessing;
@@ -45,8 +47,9 @@ internal static class DoctorCommand
                 ("memory", $"{ByteSize.Format(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes)} available to this process"),
                 ("pictures", pictureFault is null ? "the picture library works" : "the picture library does not work"),
                 ("device cpu", "available"),
-                ("device cuda", "not part of this build"),
-                ("device emulated", "not part of this build"),
+                ("device cuda", cuda.Usable),
+                ("device emulated", $"available: {EmulatedDriver.Architectures}"),
+                ("kernels", $"{KernelLibrary.Embedded.Kernels.Count}, as PTX for {string.Join(" and ", KernelLibrary.Embedded.Targets)}"),
                 ("models", string.Join(", ", ModelRegistry.Names)),
                 ("schema", ModelFile.Schema),
             ];

@@ -12,9 +12,10 @@ internal enum DistanceMeasure
 
 /// <summary>
 /// Arguments of the distance maps: y[n, t] = scale · distance(a[n, t, :], b[n, t, :]) + addend[n, t], all float32, y and addend dense.
-/// <para><c>token_distance</c>: the channels of a token are contiguous; a warp a token: blocks of <see cref="Threads"/>, grid (⌈Tokens / <see cref="TokensPerBlock"/>⌉, N).</para>
-/// <para><c>plane_distance</c>: the tokens of a channel are contiguous, channels lie AStride and BStride apart (Euclidean only): blocks of <see cref="Threads"/>,
-/// grid (⌈Tokens / 32⌉, N), <see cref="PlaneSharedBytes"/> of shared memory.</para>
+/// <para><c>token_distance</c>: the channels of a token are contiguous; a warp a token: blocks of <see cref="Threads"/>, grid (⌈Tokens /
+/// <see cref="TokensPerBlock"/>⌉, N).</para>
+/// <para><c>plane_distance</c>: the tokens of a channel are contiguous, channels lie AStride and BStride apart (Euclidean only): blocks of
+/// <see cref="Threads"/>, grid (⌈Tokens / 32⌉, N), <see cref="PlaneSharedBytes"/> of shared memory.</para>
 /// </summary>
 internal struct DistanceArguments
 {

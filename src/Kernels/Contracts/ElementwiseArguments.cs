@@ -39,8 +39,8 @@ internal enum ElementFunction
 }
 
 /// <summary>
-/// Arguments of <c>elementwise</c>: y = scale · f(a ∘ b) + offset over up to six axes, each operand with strides of its own. With neither ∘ nor f it is a strided copy:
-/// permute, slice, broadcast, concat (a copy for each part), rows padded with zeros, and conversion between the storage types.
+/// Arguments of <c>elementwise</c>: y = scale · f(a ∘ b) + offset over up to six axes, each operand with strides of its own. With neither ∘ nor f it
+/// is a strided copy: permute, slice, broadcast, concat (a copy for each part), rows padded with zeros, and conversion between the storage types.
 /// <para>Axes are counted from the innermost one; neighbouring axes that every operand walks in one stride should be merged. Blocks of <see cref="Threads"/>,
 /// grid ⌈Units / <see cref="Threads"/>⌉, no shared memory.</para>
 /// </summary>
@@ -89,8 +89,8 @@ internal struct ElementwiseArguments
     public int Units;
 
     /// <summary>
-    /// 1: a unit is four neighbours along axis 0, where the stride of y is 1 and those of a and b are 0 or 1; addresses, other strides and <see cref="Columns"/> are
-    /// multiples of four elements. 0: a unit is one element.
+    /// 1: a unit is four neighbours along axis 0, where the stride of y is 1 and those of a and b are 0 or 1; addresses, other strides and
+    /// <see cref="Columns"/> are multiples of four elements. 0: a unit is one element.
     /// </summary>
     public int Vectors;
 

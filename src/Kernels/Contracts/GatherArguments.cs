@@ -1,8 +1,8 @@
 namespace KernelAD.Kernels;
 
 /// <summary>
-/// Arguments of <c>gather</c>: y[i, b, :] = x[n, indices[a·B + b], :] for the items i = n·A + a from FirstItem on. Rows are moved as bits, in units of 16 bytes or of one
-/// element.
+/// Arguments of <c>gather</c>: y[i, b, :] = x[n, indices[a·B + b], :] for the items i = n·A + a from FirstItem on. Rows are moved as bits, in units
+/// of 16 bytes or of one element.
 /// <para>Blocks of <see cref="Threads"/>, grid ⌈Rows / <see cref="RowsPerBlock"/>⌉, no shared memory.</para>
 /// </summary>
 internal struct GatherArguments

@@ -1,10 +1,10 @@
 namespace KernelAD.Kernels;
 
 /// <summary>
-/// Arguments of <c>gradient_similarity</c>: (2·g_a·g_b + c) / (g_a² + g_b² + c + 1e−12), g = √(h² + v² + 1e−12) of the Prewitt gradients divided by 3 with zeros beyond the
-/// border, plane by plane; float32, dense.
-/// <para>Blocks of <see cref="Threads"/>, a thread a column of <see cref="StripRows"/> pixels: grid (⌈Width / Threads⌉, ⌈Height / StripRows⌉, planes of one launch), no
-/// shared memory. A launch takes up to 65535 planes.</para>
+/// Arguments of <c>gradient_similarity</c>: (2·g_a·g_b + c) / (g_a² + g_b² + c + 1e−12), g = √(h² + v² + 1e−12) of the Prewitt gradients divided by
+/// 3 with zeros beyond the border, plane by plane; float32, dense.
+/// <para>Blocks of <see cref="Threads"/>, a thread a column of <see cref="StripRows"/> pixels: grid (⌈Width / Threads⌉, ⌈Height / StripRows⌉, planes
+/// of one launch), no shared memory. A launch takes up to 65535 planes.</para>
 /// </summary>
 internal struct GradientSimilarityArguments
 {

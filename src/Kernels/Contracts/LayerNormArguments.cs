@@ -1,10 +1,11 @@
 namespace KernelAD.Kernels;
 
 /// <summary>
-/// Arguments of LayerNorm: s = x + residual, y = (s − mean) / √(var + ε) · weight + bias over the columns of each row, biased variance. x, residual, weight, bias and sum
-/// are float32. Addresses are device addresses, 0 where the operand is absent; strides are in elements.
-/// <para><c>layer_norm_row</c> keeps a row in registers: Columns at most <see cref="RowWidth"/>; Width, Columns and all strides multiples of 4, all addresses aligned to four
-/// elements. <c>layer_norm_loop</c>: any. Both: blocks of <see cref="Threads"/>, grid ⌈Rows / <see cref="RowsPerBlock"/>⌉, no shared memory.</para>
+/// Arguments of LayerNorm: s = x + residual, y = (s − mean) / √(var + ε) · weight + bias over the columns of each row, biased variance. x, residual,
+/// weight, bias and sum are float32. Addresses are device addresses, 0 where the operand is absent; strides are in elements.
+/// <para><c>layer_norm_row</c> keeps a row in registers: Columns at most <see cref="RowWidth"/>; Width, Columns and all strides multiples of 4, all
+/// addresses aligned to four elements. <c>layer_norm_loop</c>: any. Both: blocks of <see cref="Threads"/>, grid ⌈Rows / <see cref="RowsPerBlock"/>⌉,
+/// no shared memory.</para>
 /// </summary>
 internal struct LayerNormArguments
 {

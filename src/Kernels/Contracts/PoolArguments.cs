@@ -14,8 +14,8 @@ internal enum PoolOperation
 }
 
 /// <summary>
-/// Arguments of <c>pool</c>: pools planes with square windows, (H + 2·Padding − Kernel) / Stride + 1 rows and columns likewise, down the columns first, then along the rows;
-/// float32, dense.
+/// Arguments of <c>pool</c>: pools planes with square windows, (H + 2·Padding − Kernel) / Stride + 1 rows and columns likewise, down the columns
+/// first, then along the rows; float32, dense.
 /// <para>Blocks of <see cref="Threads"/>, grid (⌈YWidth / 2^TileShift⌉, ⌈YHeight / <see cref="TileRows"/>⌉, planes of one launch, up to 65535),
 /// <see cref="SharedBytes"/> of shared memory.</para>
 /// </summary>
@@ -63,7 +63,10 @@ internal struct PoolArguments
     /// <summary>Makes the size a multiple of 8.</summary>
     public int Reserved;
 
-    /// <summary>The largest tile, up to 64 columns, whose <see cref="SharedBytes"/> are within 48 KB; a window of more than 1536 pixels a side has none that is.</summary>
+    /// <summary>
+    /// The largest tile, up to 64 columns, whose <see cref="SharedBytes"/> are within 48 KB; a window of more than 1536 pixels a side has none that
+    /// is.
+    /// </summary>
     public static int TileShiftFor(int kernel, int stride)
     {
         int shift = 6;

@@ -12,9 +12,10 @@ internal enum ReduceOperation
 
 /// <summary>
 /// Arguments of the reductions: y[o, i] = scale · ⊕ x[o, :, i] over the middle one of three extents. Always in the same order.
-/// <para><c>reduce_rows</c>, Inner = 1: x is rows of Length contiguous elements. A row is cut into Parts of PartLength elements, each reduced on its own to y[o·Parts + part]:
-/// one part for the result itself, several and a second launch over rows of length Parts if the rows are few and long (then the scale belongs to the second).
-/// A part is reduced by a block (TeamWarps = <see cref="BlockWarps"/>: grid Outer·Parts) or by a warp (TeamWarps = 1: grid ⌈Outer·Parts / <see cref="BlockWarps"/>⌉).</para>
+/// <para><c>reduce_rows</c>, Inner = 1: x is rows of Length contiguous elements. A row is cut into Parts of PartLength elements, each reduced on its
+/// own to y[o·Parts + part]: one part for the result itself, several and a second launch over rows of length Parts if the rows are few and long
+/// (then the scale belongs to the second). A part is reduced by a block (TeamWarps = <see cref="BlockWarps"/>: grid Outer·Parts) or by a warp
+/// (TeamWarps = 1: grid ⌈Outer·Parts / <see cref="BlockWarps"/>⌉).</para>
 /// <para><c>reduce_columns</c>: a thread a result, grid ⌈Outer·Inner / <see cref="Threads"/>⌉.</para>
 /// Both: blocks of <see cref="Threads"/>, <see cref="SharedBytes"/> of shared memory for reduce_rows, none for reduce_columns.
 /// </summary>

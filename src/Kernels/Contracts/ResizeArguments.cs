@@ -1,8 +1,8 @@
 namespace KernelAD.Kernels;
 
 /// <summary>
-/// Arguments of <c>resize</c>: scale · bilinear interpolation of planes as torch.nn.functional.interpolate does it, without antialiasing; float32, dense. With corners
-/// aligned, src = dst·(in − 1)/(out − 1); without, src = max((dst + ½)·in/out − ½, 0).
+/// Arguments of <c>resize</c>: scale · bilinear interpolation of planes as torch.nn.functional.interpolate does it, without antialiasing; float32,
+/// dense. With corners aligned, src = dst·(in − 1)/(out − 1); without, src = max((dst + ½)·in/out − ½, 0).
 /// <para>Blocks of <see cref="Threads"/>, grid (⌈YWidth / Threads⌉, YHeight, planes of one launch, up to 65535), no shared memory.</para>
 /// </summary>
 internal struct ResizeArguments

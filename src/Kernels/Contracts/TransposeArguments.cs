@@ -1,7 +1,8 @@
 namespace KernelAD.Kernels;
 
 /// <summary>
-/// Arguments of <c>transpose</c>: y[n, c, r] = x[n, r, c] through tiles of <see cref="Side"/> squared in shared memory, so that both sides are accessed along their rows.
+/// Arguments of <c>transpose</c>: y[n, c, r] = x[n, r, c] through tiles of <see cref="Side"/> squared in shared memory, so that both sides are
+/// accessed along their rows.
 /// <para>Blocks of <see cref="Threads"/>, grid (⌈Columns / Side⌉, ⌈YColumns / Side⌉, N), <see cref="SharedBytes"/> of shared memory.</para>
 /// </summary>
 internal struct TransposeArguments

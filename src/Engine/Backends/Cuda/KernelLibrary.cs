@@ -13,11 +13,11 @@ namespace KernelAD.Backends.Cuda;
 /// <param name="Registers">Most registers of a thread, on any architecture.</param>
 /// <param name="ParameterBytes">Size of its argument structure.</param>
 /// <param name="Targets">PTX targets that it is there for, lowest first.</param>
-internal sealed record KernelInfo(
+public sealed record KernelInfo(
     string Name, int Threads, int MinBlocks, int SharedBytes, int Registers, int ParameterBytes, IReadOnlyList<string> Targets);
 
 /// <summary>The kernels that this build carries as PTX, embedded by the build as <c>KernelAD.Kernels.zip</c>. Thread-safe.</summary>
-internal sealed class KernelLibrary
+public sealed class KernelLibrary
 {
     private const string ResourceName = "KernelAD.Kernels.zip";
 
@@ -51,6 +51,7 @@ internal sealed class KernelLibrary
     public IReadOnlyDictionary<string, KernelInfo> Kernels => _kernels;
 
     /// <summary>A kernel.</summary>
+    /// <param name="name">Its name.</param>
     /// <exception cref="KeyNotFoundException">There is none of that name: the engine and its kernels are not from the same build.</exception>
     public KernelInfo this[string name] => _kernels[name];
 
@@ -74,9 +75,11 @@ internal sealed class KernelLibrary
     }
 
     /// <summary>The best target that a device can run.</summary>
+    /// <param name="device">The device.</param>
     /// <exception cref="DeviceNotAvailableException">The device is older than all of them.</exception>
     public string TargetFor(CudaDevice device)
     {
+        ArgumentNullException.ThrowIfNull(device);
         int architecture = (10 * device.ComputeMajor) + device.ComputeMinor;
         return Targets.LastOrDefault(t => Number(t) <= architecture) ?? throw new DeviceNotAvailableException(
             $"CUDA device {device.Ordinal}, {device.Name}, is of architecture {device.Architecture}; this build's kernels need {Targets[0]} or newer: use --device cpu");
