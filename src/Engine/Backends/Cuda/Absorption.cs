@@ -4,8 +4,8 @@ namespace KernelAD.Backends.Cuda;
 
 /// <summary>
 /// Which nodes need no launch of their own, because a later one does their work along with its own: arithmetic by arithmetic (y = scale · f(a ∘ b) + offset is
-/// one kernel), the sum of two maps by the distance that gives the second, a factor by the interpolation before it. Only values that have one reader and that nobody
-/// asked for.
+/// one kernel), the sum of two maps by the distance that gives the second, a factor by the interpolation before it, a sum by the patch embedding before it. Only values that have one reader
+/// and that nobody asked for.
 /// </summary>
 internal sealed class Absorption
 {
@@ -24,10 +24,10 @@ internal sealed class Absorption
             switch (node.Operator)
             {
                 case Binary { Function: BinaryFunction.Add }:
-                    AbsorbDistance(node);
+                    AbsorbProducer(node);
                     break;
-                case Unary when IsSole(node, node.Inputs[0]) && node.Inputs[0].Operator is Binary && !TakesDistance(node.Inputs[0]):
-                case Affine when IsSole(node, node.Inputs[0]) && node.Inputs[0].Operator is Binary or Unary && !TakesDistance(node.Inputs[0]):
+                case Unary when IsSole(node, node.Inputs[0]) && node.Inputs[0].Operator is Binary && !TakesProducer(node.Inputs[0]):
+                case Affine when IsSole(node, node.Inputs[0]) && node.Inputs[0].Operator is Binary or Unary && !TakesProducer(node.Inputs[0]):
                 case Affine { Offset: 0 } when IsSole(node, node.Inputs[0]) && node.Inputs[0].Operator is Resize:
                     _absorbed.Add(node.Inputs[0]);
                     break;
@@ -43,15 +43,15 @@ internal sealed class Absorption
     /// <summary>What a chain of reshapes is a view of.</summary>
     public static Node BehindReshapes(Node node) => node.Operator is Reshape ? BehindReshapes(node.Inputs[0]) : node;
 
-    private bool TakesDistance(Node sum) => sum.Inputs.Any(_absorbed.Contains);
+    private bool TakesProducer(Node sum) => sum.Inputs.Any(_absorbed.Contains);
 
     private bool IsSole(Node user, Node value) => _uses[value] == 1 && user.Sliced == value.Sliced;
 
-    private void AbsorbDistance(Node sum)
+    private void AbsorbProducer(Node sum)
     {
         foreach (Node operand in sum.Inputs.Reverse())
         {
-            if (operand.Shape == sum.Shape && sum.Inputs.All(i => i.Shape == sum.Shape) && !sum.Sliced && IsDistance(sum, operand))
+            if (operand.Shape == sum.Shape && sum.Inputs.All(i => i.Shape == sum.Shape) && !sum.Sliced && IsProducer(sum, operand))
             {
                 for (Node view = operand; ; view = view.Inputs[0])
                 {
@@ -65,6 +65,6 @@ internal sealed class Absorption
         }
     }
 
-    private bool IsDistance(Node user, Node value) =>
-        IsSole(user, value) && (value.Operator is CosineDistance || (value.Operator is Reshape && IsDistance(value, value.Inputs[0])));
+    private bool IsProducer(Node user, Node value) =>
+        IsSole(user, value) && (value.Operator is CosineDistance or PatchEmbedding || (value.Operator is Reshape && IsProducer(value, value.Inputs[0])));
 }

@@ -53,7 +53,7 @@ internal sealed class CudaCompiler : GraphLowering
     /// <exception cref="ConfigurationException">Not even the finest slicing fits into <paramref name="maxMemory"/>.</exception>
     public static CudaPlan Compile(ComputeGraph graph, CudaWeights weights, Precision precision, long? maxMemory)
     {
-        ComputeGraph optimised = PassPipeline.Apply(graph);
+        ComputeGraph optimised = AddBeforeConcat.Apply(PassPipeline.Apply(graph));
         long available = weights.Bytes + weights.Session.Driver.MemoryInfo().Free;
         (CudaCompiler compiler, long arena) = Fit(
             optimised, MaxSliceRows, maxMemory ?? available, isLimit: maxMemory is not null, () => weights.Bytes,
@@ -79,7 +79,7 @@ internal sealed class CudaCompiler : GraphLowering
                 EmitLinear(node, op);
                 break;
             case PatchEmbedding op:
-                EmitPatchEmbedding(node, op);
+                EmitPatchEmbedding(node, op, node, residual: null);
                 break;
             case LayerNorm op:
                 EmitLayerNorm(node, op);
@@ -185,7 +185,8 @@ internal sealed class CudaCompiler : GraphLowering
         }
     }
 
-    private void EmitPatchEmbedding(Node node, PatchEmbedding op)
+    /// <summary>Patch embedding, with the sum that takes it in, if one does.</summary>
+    private void EmitPatchEmbedding(Node node, PatchEmbedding op, Node result, DeviceValue? residual)
     {
         Shape image = node.Inputs[0].Shape, y = node.Shape;
         int m = checked((int)y.Rows), n = y[-1], k = image[1] * op.Patch * op.Patch;
@@ -194,13 +195,14 @@ internal sealed class CudaCompiler : GraphLowering
             throw new ConfigurationException($"a batch of {image[0]} pictures takes more than 4 GB; run fewer pictures at a time");
         }
 
-        DeviceValue x = Plain(node.Inputs[0]), result = NewValue(node, StoredType(node)), distances = Fixed(_weights.Table(PatchDistances(op, image)));
+        DeviceValue x = Plain(node.Inputs[0]), value = NewValue(result, StoredType(result)), distances = Fixed(_weights.Table(PatchDistances(op, image)));
         LinearArguments arguments = Product(m, n, k, node.Inputs[1], node.Inputs[2], Activation.None);
         int row = image[3] * sizeof(float);
-        Step(node, ParameterName(node.Inputs[1]), "PatchEmbedding", [x], [result], 4L * n * k, flops: null, run =>
+        string kind = residual is null ? "PatchEmbedding" : "PatchEmbedding+Residual";
+        Step(node, ParameterName(node.Inputs[1]), kind, [x, residual], [value], 4L * n * k, flops: null, run =>
             LinearLaunches.PatchProduct(_session, _operandType, new PatchEmbeddingArguments
             {
-                Linear = Place(arguments, run, x, result, residual: null),
+                Linear = Place(arguments, run, x, value, residual),
                 Distances = distances.Resolve(run),
                 PictureBytes = image[1] * image[2] * row,
                 PatchRowBytes = op.Patch * row,
@@ -272,22 +274,24 @@ internal sealed class CudaCompiler : GraphLowering
         DeviceValue? plain = !multiplied || IsResult(node) || Crosses(node) || Users(node).Any(u => !ReadsAsOperand(u, node)) ? NewValue(node, StorageType.Float) : null;
         DeviceValue? operand = multiplied ? NewOperand(node) : null;
         DeviceValue y = operand ?? plain!;
-        Step(node, ParameterName(node.Inputs[1]), "LayerNorm", [x, w, b], [operand, plain], 0, flops: null, run => RowLaunches.LayerNorm(_session, new LayerNormArguments
-        {
-            X = x.Resolve(run),
-            XStride = (int)x.RowStride,
-            Weight = w.Resolve(run),
-            Bias = b.Resolve(run),
-            Y = y.Resolve(run),
-            YStride = (int)y.RowStride,
-            Type = y.Type,
-            Plain = operand is null || plain is null ? 0 : plain.Resolve(run),
-            PlainStride = operand is null || plain is null ? 0 : (int)plain.RowStride,
-            Rows = rows,
-            Width = width,
-            Columns = (int)y.RowStride,
-            Epsilon = op.Epsilon,
-        }));
+        DeviceValue? second = operand is null ? null : plain;
+        Step(node, ParameterName(node.Inputs[1]), "LayerNorm", [x, w, b], [operand, plain], 0, flops: null, run =>
+            RowLaunches.LayerNorm(_session, new LayerNormArguments
+            {
+                X = x.Resolve(run),
+                XStride = (int)x.RowStride,
+                Weight = w.Resolve(run),
+                Bias = b.Resolve(run),
+                Y = y.Resolve(run),
+                YStride = (int)y.RowStride,
+                Type = y.Type,
+                Plain = second?.Resolve(run) ?? 0,
+                PlainStride = (int)(second?.RowStride ?? 0),
+                Rows = rows,
+                Width = width,
+                Columns = (int)y.RowStride,
+                Epsilon = op.Epsilon,
+            }));
     }
 
     /// <summary>Whether a norm is left to the product that reads it.</summary>
@@ -380,11 +384,20 @@ internal sealed class CudaCompiler : GraphLowering
         }
 
         Binary binary = (Binary)inner.Operator;
-        foreach ((Node distance, Node addend) in ((Node, Node)[])[(inner.Inputs[1], inner.Inputs[0]), (inner.Inputs[0], inner.Inputs[1])])
+        foreach ((Node absorbed, Node addend) in ((Node, Node)[])[(inner.Inputs[1], inner.Inputs[0]), (inner.Inputs[0], inner.Inputs[1])])
         {
-            if (_absorption.Absorbs(distance))
+            if (_absorption.Absorbs(absorbed))
             {
-                EmitCosine(Absorption.BehindReshapes(distance), node, Plain(addend));
+                Node producer = Absorption.BehindReshapes(absorbed);
+                if (producer.Operator is PatchEmbedding embedding)
+                {
+                    EmitPatchEmbedding(producer, embedding, node, Plain(addend));
+                }
+                else
+                {
+                    EmitCosine(producer, node, Plain(addend));
+                }
+
                 return;
             }
         }
@@ -717,8 +730,9 @@ internal sealed class CudaCompiler : GraphLowering
         Shape shape = Local(node);
         operand = NewOperand(node);
         Shape padded = shape.With(shape.Rank - 1, (int)operand.RowStride);
+        ElementwiseArguments copy = new() { Scale = 1 };
         EmitElementwise(
-            node, Name(node), $"To{operand.Type}", operand, operand.Strides(padded), padded, (value, value.Strides(shape)), null, new ElementwiseArguments { Scale = 1 }, shape[-1]);
+            node, Name(node), $"To{operand.Type}", operand, operand.Strides(padded), padded, (value, value.Strides(shape)), null, copy, columns: shape[-1]);
         return operand;
     }
 
@@ -749,10 +763,11 @@ internal sealed class CudaCompiler : GraphLowering
     /// <summary>Whether only matrix products read a value, themselves or by way of what moves it.</summary>
     private bool IsOperandOnly(Node node) =>
         !IsResult(node) && Users(node).Any()
-        && Users(node).All(u => ReadsAsOperand(u, node) || (u.Operator is Reshape or Slice or Gather && RowLength(u.Shape) == RowLength(node.Shape) && IsOperandOnly(u)) || IsColumns(u));
+        && Users(node).All(u => ReadsAsOperand(u, node) || (MovesRows(u, node) && IsOperandOnly(u)));
 
-    /// <summary>Columns that attention reads in place.</summary>
-    private bool IsColumns(Node node) => node.Operator is Slice && IsOperandOnly(node);
+    /// <summary>Whether a node hands whole rows on as they are, or a range of them.</summary>
+    private static bool MovesRows(Node user, Node value) =>
+        user.Operator is Slice or Gather || (user.Operator is Reshape && RowLength(user.Shape) == RowLength(value.Shape));
 
     private static bool ReadsAsOperand(Node user, Node value) => user.Operator switch
     {

@@ -55,7 +55,8 @@ internal sealed class CudaSession : IDisposable
         if (_lost is CudaException cause)
         {
             throw new DeviceNotAvailableException(
-                $"CUDA device {Device.Ordinal}, {Device.Name}, cannot be used any more by this process, since an earlier call failed: {cause.Message} Restart the process.", cause);
+                $"CUDA device {Device.Ordinal}, {Device.Name}, cannot be used any more by this process, since an earlier call failed: {cause.Message} Restart the process.",
+                cause);
         }
 
         Driver.MakeCurrent(Context);
