@@ -1,6 +1,5 @@
 using NUnit.Framework.Api;
 using NUnit.Framework.Interfaces;
-using NUnit.Framework.Internal;
 
 namespace KernelAD.GpuChecks;
 
