@@ -24,13 +24,14 @@ using Values128 = FastOutputPair<FastOutputPair<FastOutputPair<FastOutput16>>>;
 /// over the keys in tiles with the online softmax of Milakov and Gimelshein (2018): per query the running maximum m and sum l of 2^(s − m), logits s in units of
 /// log₂ e, and an output that is rescaled when m grows. Logits of keys that do not exist or are not seen are −∞; m begins at −1e30, not at −∞, so that a tile
 /// that a query does not see at all gives weights 0.
-/// <para>Grid: x = tiles of queries, y = heads, z = batch. A warp has 16 queries; warps without queries only copy. Keys are padded to tiles of 32 (exact kernels and
-/// widths above 64) or 64. Of the products 272·320/257² = 1.32 are useful once for a ViT's 257 tokens, 64²/49² = 1.7 for InTra's windows of 49: there attention is 1 %
-/// of the work and the grid, 8 heads × 256 windows, fills every device.</para>
+/// <para>Grid: x = tiles of queries, y = heads, z = batch. A warp has 16 queries; warps without queries only copy. Keys are padded to tiles of 64, of 32 in the exact
+/// kernels and those for heads wider than 64. Products done per product needed: 272·320/257² = 1.3 for a ViT's 257 tokens, 64²/49² = 1.7 for InTra's windows of 49.
+/// Attention is 10 % and 1 % of these models' work, and smaller tiles would lose more to copies and synchronisation; InTra's grid of 8 heads × 256 windows fills every
+/// device with one tile a block.</para>
 /// <para>Two families. <see cref="Exact{TOutput, TCopy}"/> multiplies with FFMA: errors of a float softmax, a few 1e-6.
 /// <see cref="Fast{TQueries, TScores, TOutput, TUnit, TValues, TCopy, TCase}"/> multiplies on tensor cores, with the weights rounded to the operands' type and sums in fp32.</para>
-/// <para>Masks are computed from the coordinates of tokens, only where a warp's queries have neighbours among the keys; tiles of keys that no query of the block
-/// sees are skipped. Models: all; widths 64 (ViTAD), 32 and 64 (InTra), 32 with a mask (UniAD).</para>
+/// <para>Masks are computed from the coordinates of tokens, only in tiles of keys where a warp's queries have neighbours; tiles that no query of the block sees are
+/// skipped. Models: all; heads 64 wide (ViTAD), 32 and 64 (InTra), 32 with a mask (UniAD).</para>
 /// FLOPs 2·B·H·Lq·Lk·(dq + dv). Bytes: k and v once per tile of queries, q and o once.
 /// </summary>
 internal static class Attention
@@ -46,20 +47,20 @@ internal static class Attention
         yield return Fp32<ExactOutput32>("32", 4, 128);
         yield return Fp32<Exact64>("64", 3, 168);
         yield return Fp32<Exact128>("128", 3, 200);
-        yield return Fp16<Bytes64, Keys64, Values32, Plain>("32", 4, 128, 0.1);
-        yield return Fp16<Bytes64, Keys64, Values64, Plain>("32_64", 3, 168, 0.1);
-        yield return Fp16<Bytes128, Keys64, Values64, Plain>("64", 3, 168, 0.1);
-        yield return Fp16<Bytes256, Keys32, Values128, Plain>("128", 2, 216, 0.1);
-        yield return Fp16<Bytes64, Keys64, Values32, General>("32_any", 4, 128, 0.1);
-        yield return Fp16<Bytes128, Keys64, Values64, General>("64_any", 3, 168, 0.1);
-        yield return Fp16<Bytes256, Keys32, Values128, General>("128_any", 2, 216, 0.1);
-        yield return Tf32<Bytes128, Keys64, Values32, Plain>("32", 3, 168, 0.1);
-        yield return Tf32<Bytes128, Keys64, Values64, Plain>("32_64", 3, 168, 0.1);
-        yield return Tf32<Bytes256, Keys64, Values64, Plain>("64", 2, 216, 0.1);
-        yield return Tf32<Bytes512, Keys32, Values128, Plain>("128", 2, 248, 0.1);
-        yield return Tf32<Bytes128, Keys64, Values32, General>("32_any", 3, 168, 0.1);
-        yield return Tf32<Bytes256, Keys64, Values64, General>("64_any", 2, 216, 0.1);
-        yield return Tf32<Bytes512, Keys32, Values128, General>("128_any", 2, 248, 0.1);
+        yield return Fp16<Bytes64, Keys64, Values32, Plain>("32", 4, 112, 0.085);
+        yield return Fp16<Bytes64, Keys64, Values64, Plain>("32_64", 3, 136, 0.11);
+        yield return Fp16<Bytes128, Keys64, Values64, Plain>("64", 3, 152, 0.14);
+        yield return Fp16<Bytes256, Keys32, Values128, Plain>("128", 2, 184, 0.17);
+        yield return Fp16<Bytes64, Keys64, Values32, General>("32_any", 4, 128);
+        yield return Fp16<Bytes128, Keys64, Values64, General>("64_any", 3, 168);
+        yield return Fp16<Bytes256, Keys32, Values128, General>("128_any", 2, 200);
+        yield return Tf32<Bytes128, Keys64, Values32, Plain>("32", 3, 136, 0.12);
+        yield return Tf32<Bytes128, Keys64, Values64, Plain>("32_64", 3, 152, 0.15);
+        yield return Tf32<Bytes256, Keys64, Values64, Plain>("64", 2, 176, 0.18);
+        yield return Tf32<Bytes512, Keys32, Values128, Plain>("128", 2, 224, 0.21);
+        yield return Tf32<Bytes128, Keys64, Values32, General>("32_any", 3, 160);
+        yield return Tf32<Bytes256, Keys64, Values64, General>("64_any", 2, 184);
+        yield return Tf32<Bytes512, Keys32, Values128, General>("128_any", 2, 224);
     }
 
     private static KernelDefinition Fp32<TOutput>(string name, int minBlocks, int registers)
@@ -71,7 +72,7 @@ internal static class Attention
             $"attention_fp32_{name}", threads, minBlocks, sharedBytes, registers, Exact<TOutput, AsyncCopy>, Exact<TOutput, DirectCopy>, new MainLoop("FFMA", 0.85));
     }
 
-    private static KernelDefinition Fp16<TQueries, TScores, TOutput, TCase>(string name, int minBlocks, int registers, double share)
+    private static KernelDefinition Fp16<TQueries, TScores, TOutput, TCase>(string name, int minBlocks, int registers, double? share = null)
         where TQueries : struct, IFastQueries
         where TScores : struct, IFastScores
         where TOutput : struct, IFastOutput
@@ -83,9 +84,9 @@ internal static class Attention
             registers,
             Fast<TQueries, TScores, TOutput, HalfUnit, HalfValues, AsyncCopy, TCase>,
             Fast<TQueries, TScores, TOutput, HalfUnitTuring, HalfValues, DirectCopy, TCase>,
-            new MainLoop("HMMA", share));
+            share is double least ? new MainLoop("HMMA", least) : null);
 
-    private static KernelDefinition Tf32<TQueries, TScores, TOutput, TCase>(string name, int minBlocks, int registers, double share)
+    private static KernelDefinition Tf32<TQueries, TScores, TOutput, TCase>(string name, int minBlocks, int registers, double? share = null)
         where TQueries : struct, IFastQueries
         where TScores : struct, IFastScores
         where TOutput : struct, IFastOutput
@@ -97,7 +98,7 @@ internal static class Attention
             registers,
             Fast<TQueries, TScores, TOutput, Tf32Unit, Tf32Values, AsyncCopy, TCase>,
             null,
-            new MainLoop("HMMA", share));
+            share is double least ? new MainLoop("HMMA", least) : null);
 
     private static int FastBytes<TQueries, TScores, TOutput>(int elementBytes)
         where TQueries : struct, IFastQueries
@@ -171,7 +172,13 @@ internal static class Attention
                 }
 
                 F4 max = scores.Max();
-                F4 rescale = new() { X = Raise(ref highest.X, max.X * factor), Y = Raise(ref highest.Y, max.Y * factor), Z = Raise(ref highest.Z, max.Z * factor), W = Raise(ref highest.W, max.W * factor) };
+                F4 rescale = new()
+                {
+                    X = Raise(ref highest.X, max.X * factor),
+                    Y = Raise(ref highest.Y, max.Y * factor),
+                    Z = Raise(ref highest.Z, max.Z * factor),
+                    W = Raise(ref highest.W, max.W * factor),
+                };
                 F4 added = scores.Exponentials(factor, new F4 { X = -highest.X, Y = -highest.Y, Z = -highest.Z, W = -highest.W });
                 sums.X = Numbers.Fma(sums.X, rescale.X, added.X);
                 sums.Y = Numbers.Fma(sums.Y, rescale.Y, added.Y);
@@ -194,7 +201,8 @@ internal static class Attention
                 for (int i = 0; i < ExactScores.Keys; i += 4)
                 {
                     uint p = weightRead + (uint)(i * sizeof(float));
-                    F4 p0 = Shared.Float4(p), p1 = Shared.Float4(p + (4 * ExactScores.Pitch)), p2 = Shared.Float4(p + (8 * ExactScores.Pitch)), p3 = Shared.Float4(p + (12 * ExactScores.Pitch));
+                    F4 p0 = Shared.Float4(p), p1 = Shared.Float4(p + (4 * ExactScores.Pitch));
+                    F4 p2 = Shared.Float4(p + (8 * ExactScores.Pitch)), p3 = Shared.Float4(p + (12 * ExactScores.Pitch));
                     output.Multiply4(p0, p1, p2, p3, valueRead + ((uint)i * shape.Pitch), shape.Pitch);
                 }
             }
@@ -207,9 +215,16 @@ internal static class Attention
             Z = Numbers.Reciprocal(Threads.SumOfEight(sums.Z)),
             W = Numbers.Reciprocal(Threads.SumOfEight(sums.W)),
         });
-        Threads.Barrier();
+
+        // No barrier: other warps' last reads of q and k came before the last tile's second one, and the staged rows do not reach the values and weights that
+        // were read behind it.
         uint pitch = (uint)(width * sizeof(float)) + StagingGap, own = smem + ((uint)Threads.Warp * AttentionLaunch.WarpQueries * pitch);
         output.Stage(own + ((uint)laneRow * pitch) + ((uint)laneKey * 16), pitch);
+        if (width > 32)
+        {
+            Threads.WarpBarrier(); // In narrower rows a lane stores what it has staged itself.
+        }
+
         StoreRows(a, width, own, pitch, warpQuery);
     }
 
@@ -322,6 +337,7 @@ internal static class Attention
         Threads.Barrier();
         uint pitch = (uint)(output.Width * sizeof(float)) + StagingGap, own = smem + ((uint)Threads.Warp * AttentionLaunch.WarpQueries * pitch);
         output.Stage(own + ((uint)laneRow * pitch) + ((uint)laneKey * sizeof(float)), pitch);
+        Threads.WarpBarrier();
         StoreRows(a, output.Width, own, pitch, warpQuery);
     }
 
@@ -367,14 +383,13 @@ internal static class Attention
         return Numbers.Exp2(old - highest);
     }
 
-    /// <summary>Stores a warp's 16 rows, which it has staged in its own shared memory, so that neighbouring lanes write neighbouring vectors.</summary>
+    /// <summary>Stores a warp's 16 rows, which its lanes have staged in shared memory of its own, so that neighbouring lanes write neighbouring vectors.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void StoreRows(AttentionArguments a, int width, uint own, uint pitch, int firstQuery)
     {
         int lane = Threads.Lane, lanesPerRow = width / 4, row = lane / lanesPerRow, column = (lane % lanesPerRow) * 4;
         long o = Head(a.O, a.OBatch, a.ValueWidth, Results.Size(a.Type));
         int columns = Numbers.Min(a.ValueWidth - column, 4);
-        Threads.WarpBarrier();
         for (; row < AttentionLaunch.WarpQueries; row += 32 / lanesPerRow)
         {
             int query = firstQuery + row;

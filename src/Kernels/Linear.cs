@@ -39,7 +39,7 @@ internal static class Linear
         MainLoop exact128 = new("FFMA", 0.86), exact64 = new("FFMA", 0.80), fast128 = new("HMMA", 0.50), fast64 = new("HMMA", 0.25);
         yield return Kernel("linear_fp32_128", 256, 2, ExactBytes128, 128, Exact<Exact128, AsyncCopy>, Exact<Exact128, DirectCopy>, exact128);
         yield return Kernel("linear_fp32_64", 128, 4, ExactBytes64, 104, Exact<Exact64, AsyncCopy>, Exact<Exact64, DirectCopy>, exact64);
-        yield return Kernel("linear_fp16_128", 128, 2, FastBytes128, 216, Fast<Fast128, HalfUnit, AsyncCopy>, Fast<Fast128, HalfUnitTuring, DirectCopy>, fast128);
+        yield return Kernel("linear_fp16_128", 128, 2, FastBytes128, 224, Fast<Fast128, HalfUnit, AsyncCopy>, Fast<Fast128, HalfUnitTuring, DirectCopy>, fast128);
         yield return Kernel("linear_fp16_64", 128, 4, FastBytes64, 96, Fast<Fast64, HalfUnit, AsyncCopy>, Fast<Fast64, HalfUnitTuring, DirectCopy>, fast64);
         yield return Kernel("linear_tf32_128", 128, 2, FastBytes128, 216, Fast<Fast128, Tf32Unit, AsyncCopy>, null, fast128);
         yield return Kernel("linear_tf32_64", 128, 4, FastBytes64, 96, Fast<Fast64, Tf32Unit, AsyncCopy>, null, fast64);
@@ -221,12 +221,15 @@ internal static class Linear
         int firstRow = (Grid.IdxY * side) + warpRow, firstColumn = (Grid.IdxX * side) + warpColumn;
         sums.Stage(stageTarget, 0);
         StoreFast(a, warpSide, y, own, rowBytes, firstRow, firstColumn);
+        Threads.WarpBarrier();
         sums.Stage(stageTarget, 1);
         StoreFast(a, warpSide, y, own, rowBytes, firstRow + 16, firstColumn);
         if (warpSide == 64)
         {
+            Threads.WarpBarrier();
             sums.Stage(stageTarget, 2);
             StoreFast(a, warpSide, y, own, rowBytes, firstRow + 32, firstColumn);
+            Threads.WarpBarrier();
             sums.Stage(stageTarget, 3);
             StoreFast(a, warpSide, y, own, rowBytes, firstRow + 48, firstColumn);
         }
@@ -301,7 +304,5 @@ internal static class Linear
             F4 v = Shared.Float4(own + ((uint)(row + i) * rowBytes) + (uint)(column * sizeof(float)));
             Epilogue.Store(a, y, firstRow + row + i, firstColumn + column, v);
         }
-
-        Threads.WarpBarrier();
     }
 }

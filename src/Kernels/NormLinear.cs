@@ -157,6 +157,7 @@ internal static class NormLinear
         int firstRow = (Grid.IdxY * FastRows) + warpRow, firstColumn = (Grid.IdxX * Columns) + warpColumn;
         sums.Stage(stageTarget, 0);
         Linear.StoreFast(a, 64, a.Y, own, FastStaging.RowBytes64, firstRow, firstColumn);
+        Threads.WarpBarrier();
         sums.Stage(stageTarget, 1);
         Linear.StoreFast(a, 64, a.Y, own, FastStaging.RowBytes64, firstRow + 16, firstColumn);
     }

@@ -36,10 +36,30 @@ internal static partial class CudaAssembler
         }
     }
 
-    /// <summary>The instructions of the loop with most instructions of a kind; of several, the shortest.</summary>
-    public static IReadOnlyList<SassInstruction> HottestLoop(IReadOnlyList<SassInstruction> sass, string mnemonic) =>
-        sass.Select((instruction, i) => instruction.LoopStart is int start ? (IReadOnlyList<SassInstruction>)[.. sass.Skip(start).Take(i + 1 - start)] : [])
-            .OrderByDescending(loop => loop.Count(i => i.Opcode.StartsWith(mnemonic, StringComparison.Ordinal))).ThenBy(loop => loop.Count).First();
+    /// <summary>
+    /// The instructions of the loop with most instructions of a kind; of several, the shortest. Loops around a loop that has some of the kind do not count: theirs are
+    /// executed less often.
+    /// </summary>
+    public static IReadOnlyList<SassInstruction> HottestLoop(IReadOnlyList<SassInstruction> sass, string mnemonic)
+    {
+        List<Range> loops = [];
+        for (int i = 0; i < sass.Count; i++)
+        {
+            if (sass[i].LoopStart is int start && Count(start..(i + 1)) > 0)
+            {
+                loops.Add(start..(i + 1));
+            }
+        }
+
+        return [.. sass.Take(loops.Where(loop => !loops.Any(other => IsInside(other, loop))).OrderByDescending(Count).ThenBy(Length).First())];
+
+        int Count(Range loop) => sass.Take(loop).Count(i => i.Opcode.StartsWith(mnemonic, StringComparison.Ordinal));
+
+        static int Length(Range loop) => loop.End.Value - loop.Start.Value;
+
+        static bool IsInside(Range inner, Range outer) =>
+            Length(inner) < Length(outer) && inner.Start.Value >= outer.Start.Value && inner.End.Value <= outer.End.Value;
+    }
 
     private static string? Find()
     {

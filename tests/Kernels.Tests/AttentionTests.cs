@@ -1,5 +1,4 @@
 using KernelAD.Emulator;
-using KernelAD.Interop;
 
 namespace KernelAD.Kernels.Tests;
 
@@ -9,10 +8,8 @@ namespace KernelAD.Kernels.Tests;
 [TestFixture("sm_80", StorageType.Float)]
 [TestFixture("sm_80", StorageType.Half)]
 [TestFixture("sm_80", StorageType.Tf32)]
-public class AttentionTests(string architecture, object operands)
+internal sealed class AttentionTests(string architecture, StorageType operands)
 {
-    private readonly StorageType _operands = (StorageType)operands;
-
     [TestCase(1, 1)]
     [TestCase(3, 1)]
     [TestCase(1, 3)]
@@ -24,7 +21,7 @@ public class AttentionTests(string architecture, object operands)
     [TestCase(17, 257)]
     [TestCase(257, 17)]
     public void Any_number_of_queries_attends_to_any_number_of_keys(int queries, int keys) =>
-        Check(new Problem { Queries = queries, Keys = keys, Heads = 2, KeyWidth = 32, ValueWidth = 32 });
+        Check(new AttentionProblem { Queries = queries, Keys = keys, Heads = 2, KeyWidth = 32, ValueWidth = 32 });
 
     [TestCase(1, 1)]
     [TestCase(4, 4)]
@@ -41,20 +38,20 @@ public class AttentionTests(string architecture, object operands)
     [TestCase(20, 128)]
     [TestCase(128, 128)]
     public void Heads_have_any_width(int keyWidth, int valueWidth) =>
-        Check(new Problem { Queries = 19, Keys = 70, Heads = 3, KeyWidth = keyWidth, ValueWidth = valueWidth });
+        Check(new AttentionProblem { Queries = 19, Keys = 70, Heads = 3, KeyWidth = keyWidth, ValueWidth = valueWidth });
 
     [TestCase(32)]
     [TestCase(64)]
     public void Operands_may_be_columns_of_one_matrix_and_batches_its_rows(int width) =>
-        Check(new Problem { Batch = 3, Queries = 21, Keys = 21, Heads = 2, KeyWidth = width, ValueWidth = width, Joined = true });
+        Check(new AttentionProblem { Batch = 3, Queries = 21, Keys = 21, Heads = 2, KeyWidth = width, ValueWidth = width, Joined = true });
 
     [TestCase(StorageType.Float)]
     [TestCase(StorageType.Tf32)]
     [TestCase(StorageType.Half)]
     public void The_result_has_the_type_that_its_reader_wants(StorageType type)
     {
-        Check(new Problem { Queries = 18, Keys = 40, Heads = 2, KeyWidth = 16, ValueWidth = 32, Type = type });
-        Check(new Problem { Queries = 18, Keys = 40, Heads = 2, KeyWidth = 16, ValueWidth = 31, Type = type });
+        Check(new AttentionProblem { Queries = 18, Keys = 40, Heads = 2, KeyWidth = 16, ValueWidth = 32, Type = type });
+        Check(new AttentionProblem { Queries = 18, Keys = 40, Heads = 2, KeyWidth = 16, ValueWidth = 31, Type = type });
     }
 
     [TestCase(1, 1, 0, 0)]
@@ -67,7 +64,7 @@ public class AttentionTests(string architecture, object operands)
     [TestCase(12, 25, 1, 30)]
     public void A_query_sees_its_neighbours_only_or_all_the_others(int rows, int columns, int rowRadius, int columnRadius)
     {
-        Problem problem = new()
+        AttentionProblem problem = new()
         {
             Queries = rows * columns,
             Keys = rows * columns,
@@ -83,7 +80,7 @@ public class AttentionTests(string architecture, object operands)
     }
 
     [Test]
-    public void Masks_work_with_wide_heads() => Check(new Problem
+    public void Masks_work_with_wide_heads() => Check(new AttentionProblem
     {
         Queries = 77,
         Keys = 77,
@@ -100,7 +97,7 @@ public class AttentionTests(string architecture, object operands)
     public void Large_logits_neither_overflow_nor_lose_their_differences()
     {
         // Logits of ±80 and more: e⁸⁰ alone would be in range in float32, its sums with e⁻⁸⁰ and the half weights would not.
-        Problem problem = new() { Queries = 33, Keys = 130, Heads = 1, KeyWidth = 64, ValueWidth = 32 };
+        AttentionProblem problem = new() { Queries = 33, Keys = 130, Heads = 1, KeyWidth = 64, ValueWidth = 32 };
         float[] q = Fill(problem.Queries * 64, 1, 3), k = Fill(problem.Keys * 64, 2, 3), v = Fill(problem.Keys * 32, 3, 1);
         Check(problem with { Scale = 1 }, q, k, v);
     }
@@ -108,7 +105,7 @@ public class AttentionTests(string architecture, object operands)
     [Test]
     public void A_weight_of_zero_hides_an_outlier()
     {
-        Problem problem = new() { Queries = 20, Keys = 90, Heads = 1, KeyWidth = 32, ValueWidth = 32 };
+        AttentionProblem problem = new() { Queries = 20, Keys = 90, Heads = 1, KeyWidth = 32, ValueWidth = 32 };
         float[] q = Fill(problem.Queries * 32, 4, 1), k = Fill(problem.Keys * 32, 5, 1), v = Fill(problem.Keys * 32, 6, 1);
         for (int i = 0; i < problem.Queries; i++)
         {
@@ -124,7 +121,7 @@ public class AttentionTests(string architecture, object operands)
     public void NaN_reaches_what_depends_on_it_and_nothing_else()
     {
         const int Queries = 40, Keys = 70, Width = 32;
-        Problem problem = new() { Queries = Queries, Keys = Keys, Heads = 2, KeyWidth = Width, ValueWidth = Width };
+        AttentionProblem problem = new() { Queries = Queries, Keys = Keys, Heads = 2, KeyWidth = Width, ValueWidth = Width };
         float[] q = Fill(Queries * 2 * Width, 7, 1), k = Fill(Keys * 2 * Width, 8, 1), v = Fill(Keys * 2 * Width, 9, 1);
         q[(17 * 2 * Width) + 3] = float.NaN;
         v[(69 * 2 * Width) + Width + 5] = float.NaN;
@@ -140,230 +137,58 @@ public class AttentionTests(string architecture, object operands)
     [Test]
     public void A_NaN_key_makes_all_of_its_head_NaN()
     {
-        Problem problem = new() { Queries = 5, Keys = 70, Heads = 1, KeyWidth = 32, ValueWidth = 32 };
+        AttentionProblem problem = new() { Queries = 5, Keys = 70, Heads = 1, KeyWidth = 32, ValueWidth = 32 };
         float[] k = Fill(70 * 32, 11, 1);
         k[(69 * 32) + 31] = float.NaN;
         Assert.That(Run(problem, Fill(5 * 32, 10, 1), k, Fill(70 * 32, 12, 1)), Is.All.NaN);
     }
 
     [Test]
-    public void A_query_that_sees_nothing_is_NaN() =>
-        Assert.That(
-            Run(
-                new Problem { Queries = 9, Keys = 9, Heads = 1, KeyWidth = 32, ValueWidth = 32, Mask = AttentionMask.Others, GridWidth = 3, RowRadius = 1, ColumnRadius = 1 },
-                Fill(9 * 32, 1, 1),
-                Fill(9 * 32, 2, 1),
-                Fill(9 * 32, 3, 1)).AsSpan(4 * 32, 32).ToArray(),
-            Is.All.NaN);
+    public void A_query_that_sees_nothing_is_NaN_and_the_others_are_not()
+    {
+        AttentionProblem problem = new() { Queries = 9, Keys = 9, Heads = 1, KeyWidth = 32, ValueWidth = 32, Mask = AttentionMask.Others, GridWidth = 3, RowRadius = 1, ColumnRadius = 1 };
+        float[] o = Run(problem, Fill(9 * 32, 1, 1), Fill(9 * 32, 2, 1), Fill(9 * 32, 3, 1));
+        Assert.That(Enumerable.Range(0, o.Length).Where(i => float.IsNaN(o[i])), Is.EqualTo(Enumerable.Range(4 * 32, 32)));
+    }
 
     [TestCase(32, 32)]
     [TestCase(32, 64)]
     [TestCase(64, 64)]
     [TestCase(128, 128)]
-    public void Shared_memory_meets_no_bank_conflict(int keyWidth, int valueWidth)
+    public void Shared_memory_meets_no_bank_conflict_and_global_memory_is_read_in_whole_sectors(int keyWidth, int valueWidth)
     {
-        using DeviceBench bench = new(architecture, EmulatorChecks.None);
-        Problem problem = new() { Queries = 64, Keys = 192, Heads = 1, KeyWidth = keyWidth, ValueWidth = valueWidth };
-        Run(bench, problem, Fill(64 * keyWidth, 1, 1), Fill(192 * keyWidth, 2, 1), Fill(192 * valueWidth, 3, 1));
-        Assert.That(bench, Is.Not.Null);
-    }
-
-    /// <summary>Values that the operands' type holds exactly, roughly normal.</summary>
-    private float[] Fill(int count, int seed, float scale) => [.. TestData.Values(count, seed, scale, outliers: false).Select(x => Rounding.To(_operands, x))];
-
-    private void Check(Problem problem)
-    {
-        int keyColumns = problem.Heads * problem.KeyWidth, valueColumns = problem.Heads * problem.ValueWidth;
-        Check(
-            problem,
-            Fill(problem.Batch * problem.Queries * keyColumns, 1, 1),
-            Fill(problem.Batch * problem.Keys * keyColumns, 2, 1),
-            Fill(problem.Batch * problem.Keys * valueColumns, 3, 1));
-    }
-
-    private void Check(Problem problem, float[] q, float[] k, float[] v)
-    {
-        float[] actual = Run(problem, q, k, v);
-        (double[] expected, double[] tolerance) = Reference(problem, q, k, v);
-        for (int i = 0; i < actual.Length; i++)
+        const int Queries = 64, Keys = 192, SectorBytes = 32;
+        AttentionProblem problem = new() { Queries = Queries, Keys = Keys, Heads = 1, KeyWidth = keyWidth, ValueWidth = valueWidth };
+        using DeviceBench bench = new(architecture, EmulatorChecks.Memory);
+        float[] q = Fill(Queries * keyWidth, 1, 1), k = Fill(Keys * keyWidth, 2, 1), v = Fill(Keys * valueWidth, 3, 1);
+        (problem with { Operands = operands }).Run(bench, q, k, v, out LaunchCounters counters);
+        int tiles = operands == StorageType.Float && keyWidth > 64 ? 2 : 1;
+        long bytes = ((Queries * keyWidth) + (tiles * Keys * (keyWidth + valueWidth))) * DeviceArray.ElementBytes(operands);
+        Assert.Multiple(() =>
         {
-            if (!(Math.Abs(actual[i] - expected[i]) <= tolerance[i]))
-            {
-                Assert.Fail($"element {i}: {actual[i]:R}, expected {expected[i]:R} ± {tolerance[i]:E1}; {problem}");
-            }
-        }
+            Assert.That(counters[CounterNames.SharedLoadConflicts], Is.Zero, "shared loads");
+            Assert.That(counters[CounterNames.SharedStoreConflicts], Is.Zero, "shared stores");
+            Assert.That(counters[CounterNames.GlobalLoadSectors] * SectorBytes, Is.EqualTo(bytes));
+        });
     }
 
-    private float[] Run(Problem problem, float[] q, float[] k, float[] v)
+    private float[] Fill(int count, int seed, float scale) => [.. TestData.Values(count, seed, scale, outliers: false).Select(x => Rounding.To(operands, x))];
+
+    private void Check(AttentionProblem problem)
     {
         using DeviceBench bench = new(architecture);
-        return Run(bench, problem, q, k, v);
+        Assert.That((problem with { Operands = operands }).Deviation(bench), Is.Null);
     }
 
-    /// <summary>Runs the kernel that the launch rules choose; rows of the result are three elements apart, which nobody may touch.</summary>
-    private float[] Run(DeviceBench bench, Problem problem, float[] q, float[] k, float[] v)
+    private void Check(AttentionProblem problem, float[] q, float[] k, float[] v)
     {
-        int keyColumns = problem.Heads * problem.KeyWidth, valueColumns = problem.Heads * problem.ValueWidth;
-        int size = DeviceArray.ElementBytes(_operands), outputGap = problem.IsAligned(size) ? 4 : 3;
-        DeviceArray first, second, third;
-        int qOffset = 0, kOffset = 0, vOffset = 0, keyStride = keyColumns, valueStride = valueColumns;
-        if (problem.Joined)
-        {
-            float[] joined = new float[problem.Batch * problem.Keys * ((2 * keyColumns) + valueColumns)];
-            kOffset = keyColumns;
-            vOffset = 2 * keyColumns;
-            keyStride = valueStride = (2 * keyColumns) + valueColumns;
-            for (int row = 0; row < problem.Batch * problem.Keys; row++)
-            {
-                q.AsSpan(row * keyColumns, keyColumns).CopyTo(joined.AsSpan(row * keyStride));
-                k.AsSpan(row * keyColumns, keyColumns).CopyTo(joined.AsSpan((row * keyStride) + kOffset));
-                v.AsSpan(row * valueColumns, valueColumns).CopyTo(joined.AsSpan((row * keyStride) + vOffset));
-            }
-
-            first = second = third = bench.Place(joined, _operands);
-        }
-        else
-        {
-            first = bench.Place(q, _operands);
-            second = bench.Place(k, _operands);
-            third = bench.Place(v, _operands);
-        }
-
-        int outputStride = valueColumns + outputGap;
-        DeviceArray o = bench.Poisoned(problem.Batch * problem.Queries * outputStride, problem.Type);
-        AttentionArguments arguments = new()
-        {
-            Q = first.At(qOffset),
-            K = second.At(kOffset),
-            V = third.At(vOffset),
-            O = o.Address,
-            QBatch = (long)problem.Queries * keyStride,
-            KBatch = (long)problem.Keys * keyStride,
-            VBatch = (long)problem.Keys * valueStride,
-            OBatch = (long)problem.Queries * outputStride,
-            QStride = keyStride,
-            KStride = keyStride,
-            VStride = valueStride,
-            OStride = outputStride,
-            Queries = problem.Queries,
-            Keys = problem.Keys,
-            KeyWidth = problem.KeyWidth,
-            ValueWidth = problem.ValueWidth,
-            Scale = problem.Factor,
-            Type = problem.Type,
-            Vectors = problem.IsAligned(size) ? 1 : 0,
-            Mask = problem.Mask,
-            GridWidth = Divisor.Of(Math.Max(1, problem.GridWidth)),
-            RowRadius = problem.RowRadius,
-            ColumnRadius = problem.ColumnRadius,
-        };
-        string kernel = AttentionLaunch.Kernel(_operands, arguments);
-        int queriesPerBlock = KernelText.Definition(kernel).Threads / 32 * AttentionLaunch.WarpQueries;
-        bench.Run(kernel, new LaunchSize((problem.Queries + queriesPerBlock - 1) / queriesPerBlock, problem.Heads, problem.Batch), arguments);
-
-        float[] padded = bench.Read(o), result = new float[problem.Batch * problem.Queries * valueColumns];
-        for (int row = 0; row < problem.Batch * problem.Queries; row++)
-        {
-            Span<float> stored = padded.AsSpan(row * outputStride, outputStride);
-            stored[..valueColumns].CopyTo(result.AsSpan(row * valueColumns));
-            Assert.That(stored[valueColumns..].ToArray(), Is.All.NaN, "between the rows");
-        }
-
-        return result;
+        using DeviceBench bench = new(architecture);
+        Assert.That((problem with { Operands = operands }).Deviation(bench, q, k, v), Is.Null);
     }
 
-    /// <summary>
-    /// Attention in float64, mask materialised, with the error that the kernel may have. It multiplies exactly rounded operands; left are float32 sums (ε per logit,
-    /// worth its size in the weights) and, on tensor cores, weights rounded to 11 bits, each of its own size.
-    /// </summary>
-    private (double[] Result, double[] Tolerance) Reference(Problem p, float[] q, float[] k, float[] v)
+    private float[] Run(AttentionProblem problem, float[] q, float[] k, float[] v)
     {
-        double[] result = new double[p.Batch * p.Queries * p.Heads * p.ValueWidth], tolerance = new double[result.Length], logits = new double[p.Keys];
-        for (int row = 0; row < p.Batch * p.Queries; row++)
-        {
-            int query = row % p.Queries, firstKey = row / p.Queries * p.Keys;
-            for (int head = 0; head < p.Heads; head++)
-            {
-                double logitError = 0;
-                for (int key = 0; key < p.Keys; key++)
-                {
-                    double sum = 0, size = 0;
-                    for (int i = 0; i < p.KeyWidth; i++)
-                    {
-                        double product = (double)q[(((row * p.Heads) + head) * p.KeyWidth) + i] * k[((((firstKey + key) * p.Heads) + head) * p.KeyWidth) + i];
-                        sum += product;
-                        size += Math.Abs(product);
-                    }
-
-                    logits[key] = p.Sees(query, key) ? sum * p.Factor : double.NegativeInfinity;
-                    logitError = Math.Max(logitError, size * p.Factor * Math.ScaleB(1, -23));
-                }
-
-                double highest = logits.Max(), total = logits.Sum(s => Math.Exp(s - highest));
-                for (int column = 0; column < p.ValueWidth; column++)
-                {
-                    double sum = 0, size = 0;
-                    for (int key = 0; key < p.Keys; key++)
-                    {
-                        double term = Math.Exp(logits[key] - highest) / total * v[((((firstKey + key) * p.Heads) + head) * p.ValueWidth) + column];
-                        sum += term;
-                        size += Math.Abs(term);
-                    }
-
-                    int index = (((row * p.Heads) + head) * p.ValueWidth) + column;
-                    result[index] = sum;
-                    // Half weights below 2⁻²⁴ vanish; there are at most Keys of them.
-                    double weightError = Rounding.Unit(_operands) + (2 * logitError) + 2e-6;
-                    double underflow = _operands == StorageType.Half ? Math.ScaleB(p.Keys, -24) * 4 : 0;
-                    tolerance[index] = (size * weightError) + underflow + (Math.Abs(sum) * Rounding.Unit(p.Type)) + 1e-9;
-                }
-            }
-        }
-
-        return (result, tolerance);
-    }
-
-    private sealed record Problem
-    {
-        public int Batch { get; init; } = 1;
-
-        public required int Queries { get; init; }
-
-        public required int Keys { get; init; }
-
-        public required int Heads { get; init; }
-
-        public required int KeyWidth { get; init; }
-
-        public required int ValueWidth { get; init; }
-
-        public float Scale { get; init; }
-
-        public bool Joined { get; init; }
-
-        public StorageType Type { get; init; }
-
-        public AttentionMask Mask { get; init; }
-
-        public int GridWidth { get; init; }
-
-        public int RowRadius { get; init; }
-
-        public int ColumnRadius { get; init; }
-
-        public float Factor => Scale != 0 ? Scale : 1 / MathF.Sqrt(KeyWidth);
-
-        public bool IsAligned(int elementBytes) => KeyWidth * elementBytes % 16 == 0 && ValueWidth * elementBytes % 16 == 0 && ValueWidth % 4 == 0;
-
-        public bool Sees(int query, int key)
-        {
-            if (Mask == AttentionMask.None)
-            {
-                return true;
-            }
-
-            int rows = Math.Abs((query / GridWidth) - (key / GridWidth)), columns = Math.Abs((query % GridWidth) - (key % GridWidth));
-            return (rows <= RowRadius && columns <= ColumnRadius) == (Mask == AttentionMask.Neighbours);
-        }
+        using DeviceBench bench = new(architecture);
+        return (problem with { Operands = operands }).Run(bench, q, k, v, out _);
     }
 }

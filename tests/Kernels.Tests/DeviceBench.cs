@@ -6,13 +6,13 @@ using KernelAD.Interop;
 namespace KernelAD.Kernels.Tests;
 
 /// <summary>
-/// An emulated device to run kernels on. Each array is an allocation of its own, so that the emulator finds the first byte read or written beside
-/// it; results start as NaN. All of the emulator's checks are on unless a test asks for less.
+/// A device to run kernels on (<see cref="TestDevice"/> says which). Each array is an allocation of its own, so that the emulator finds the first byte
+/// read or written beside it; results start as NaN. All of the emulator's checks are on unless a test asks for less.
 /// </summary>
 internal sealed unsafe class DeviceBench : IDisposable
 {
-    private readonly EmulatedDriver _driver;
-    private readonly KernelTarget _target;
+    private readonly ICudaDriver _driver;
+    private readonly string _architecture;
     private readonly CudaContext _context;
     private readonly CudaStream _stream;
     private readonly Dictionary<string, (CudaModule Module, CudaFunction Function)> _kernels = [];
@@ -22,9 +22,9 @@ internal sealed unsafe class DeviceBench : IDisposable
     /// <param name="checks">What is checked besides memory accesses.</param>
     public DeviceBench(string architecture = "sm_80", EmulatorChecks checks = EmulatorChecks.All)
     {
-        _driver = new EmulatedDriver(new EmulatorOptions { Architecture = architecture, Checks = checks, Count = true });
-        _target = KernelText.Target(architecture);
-        _context = _driver.RetainPrimaryContext(0);
+        _driver = TestDevice.Driver(architecture, checks);
+        _architecture = architecture;
+        _context = _driver.RetainPrimaryContext(TestDevice.Ordinal);
         _stream = _driver.CreateStream(_context);
     }
 
@@ -64,6 +64,18 @@ internal sealed unsafe class DeviceBench : IDisposable
     /// <summary>Makes room for a result that nobody has written yet: reading it is a fault.</summary>
     public DeviceArray Unwritten(int count, StorageType type = StorageType.Float) => new(Allocate(count * DeviceArray.ElementBytes(type)), count, type);
 
+    /// <summary>Loads a kernel from another text than the one that ships; before it runs.</summary>
+    /// <param name="kernel">The entry's name.</param>
+    /// <param name="ptx">The text.</param>
+    /// <returns>The module and the entry.</returns>
+    public (CudaModule Module, CudaFunction Function) Load(string kernel, string ptx)
+    {
+        CudaModule module = _driver.LoadModule(_context, kernel, ptx);
+        (CudaModule Module, CudaFunction Function) loaded = (module, _driver.GetFunction(module, kernel));
+        _kernels.Add(kernel, loaded);
+        return loaded;
+    }
+
     /// <summary>Runs a kernel and waits for it.</summary>
     /// <param name="kernel">The entry's name.</param>
     /// <param name="grid">Blocks.</param>
@@ -72,25 +84,22 @@ internal sealed unsafe class DeviceBench : IDisposable
     public void Run<T>(string kernel, LaunchSize grid, T arguments, int? sharedBytes = null)
         where T : unmanaged
     {
-        KernelDefinition definition = KernelText.Definition(kernel);
         if (!_kernels.TryGetValue(kernel, out (CudaModule Module, CudaFunction Function) loaded))
         {
-            CudaModule module = _driver.LoadModule(_context, kernel, KernelText.Of(kernel, _target));
-            loaded = (module, _driver.GetFunction(module, kernel));
-            _kernels.Add(kernel, loaded);
+            loaded = Load(kernel, KernelText.Of(kernel, KernelText.Target(_architecture)));
         }
 
-        int bytes = sharedBytes ?? definition.SharedBytes;
+        int bytes = sharedBytes ?? KernelText.Definition(kernel).SharedBytes;
         if (bytes > 48 * 1024)
         {
             _driver.AllowDynamicSharedMemory(loaded.Function, bytes);
         }
 
-        _driver.Launch(loaded.Function, grid, new LaunchSize(definition.Threads), bytes, _stream, [(nint)Unsafe.AsPointer(ref arguments)]);
+        _driver.Launch(loaded.Function, grid, new LaunchSize(KernelText.Definition(kernel).Threads), bytes, _stream, [(nint)Unsafe.AsPointer(ref arguments)]);
         _driver.Synchronize(_stream);
     }
 
-    /// <summary>Runs a kernel and tells what it did.</summary>
+    /// <summary>Runs a kernel and tells what it did. Only the emulator can tell: elsewhere the test ends here, skipped.</summary>
     /// <param name="kernel">The entry's name.</param>
     /// <param name="grid">Blocks.</param>
     /// <param name="arguments">Its argument structure.</param>
@@ -99,7 +108,21 @@ internal sealed unsafe class DeviceBench : IDisposable
         where T : unmanaged
     {
         Run(kernel, grid, arguments, sharedBytes);
-        return _driver.Launches[^1].Counters;
+        return Counters;
+    }
+
+    /// <summary>What the last kernel did. Only the emulator can tell: elsewhere a test that asks ends there, skipped.</summary>
+    public LaunchCounters Counters
+    {
+        get
+        {
+            if (_driver is EmulatedDriver emulated)
+            {
+                return emulated.Launches[^1].Counters;
+            }
+
+            throw new IgnoreException("only the emulator counts");
+        }
     }
 
     /// <summary>The values of an array, widened.</summary>

@@ -122,7 +122,8 @@ internal sealed class LayerNormTests(string architecture)
 
     private static LaunchSize Grid(int rows) => new(DeviceBench.Blocks(rows, LayerNormArguments.RowsPerBlock));
 
-    private static double[] Normalised(float[] x, float[] weight, float[] bias, double epsilon)
+    /// <summary>Layer normalisation in float64.</summary>
+    internal static double[] Normalised(float[] x, float[] weight, float[] bias, double epsilon)
     {
         int width = weight.Length;
         double[] y = new double[x.Length];

@@ -29,7 +29,7 @@ public class LinearTests(string architecture, string precision)
         float[] x = TestData.Values(m * k, seed: m + k, Operand), w = TestData.Values(n * k, seed: n, Operand);
         using DeviceBench bench = new(architecture);
         DeviceArray y = bench.Poisoned(m * n);
-        bench.Run($"linear_{precision}_{tile}", Grid(m, n, tile), Arguments(bench, x, w, y, m, n, k));
+        bench.Run($"linear_{precision}_{tile}", LinearReference.Grid(m, n, tile), LinearReference.Arguments(bench, Operand, x, w, y, m, n, k));
         AssertProduct(bench.Read(y), x, w, m, n, k, (_, _, sum) => sum);
     }
 
@@ -40,11 +40,11 @@ public class LinearTests(string architecture, string precision)
         float[] x = TestData.Values(M * K, seed: 1, Operand), w = TestData.Values(N * K, seed: 2, Operand);
         using DeviceBench bench = new(architecture);
         DeviceArray y = bench.Poisoned(M * 32);
-        LinearArguments a = Arguments(bench, x, w, y, M, N, K);
+        LinearArguments a = LinearReference.Arguments(bench, Operand, x, w, y, M, N, K);
         a.X = bench.Place(TestData.Padded(x, K, Stride), Operand).Address;
         a.XStride = Stride;
         a.YStride = 32;
-        bench.Run($"linear_{precision}_64", Grid(M, N, 64), a);
+        bench.Run($"linear_{precision}_64", LinearReference.Grid(M, N, 64), a);
         float[] result = bench.Read(y);
         AssertProduct([.. result.Chunk(32).SelectMany(row => row[..N])], x, w, M, N, K, (_, _, sum) => sum);
         Assert.That(result.Chunk(32).SelectMany(row => row[N..]), Has.All.NaN, "nothing beyond the columns is written");
@@ -63,16 +63,16 @@ public class LinearTests(string architecture, string precision)
         using DeviceBench bench = new(architecture);
         StorageType storage = Enum.Parse<StorageType>(type);
         DeviceArray y = bench.Poisoned(m * n, storage);
-        LinearArguments a = Arguments(bench, x, w, y, m, n, K);
+        LinearArguments a = LinearReference.Arguments(bench, Operand, x, w, y, m, n, K);
         a.Bias = bench.Place(WeightPanels.Pad(bias)).Address;
         a.Scale = bench.Place(WeightPanels.Pad(scale)).Address;
         a.Residual = bench.Place(residual).Address;
         a.ResidualStride = n;
         a.Function = Enum.Parse<EpilogueFunction>(function);
         a.Type = storage;
-        bench.Run($"linear_{precision}_64", Grid(m, n, 64), a);
+        bench.Run($"linear_{precision}_64", LinearReference.Grid(m, n, 64), a);
         AssertProduct(
-            bench.Read(y), x, w, m, n, K, (row, column, sum) => (Apply(a.Function, sum + bias[column]) * scale[column]) + residual[(row * n) + column], Rounding.Unit(storage), 3);
+            bench.Read(y), x, w, m, n, K, (row, column, sum) => (LinearReference.Apply(a.Function, sum + bias[column]) * scale[column]) + residual[(row * n) + column], Rounding.Unit(storage), 3);
     }
 
     [Test]
@@ -82,10 +82,10 @@ public class LinearTests(string architecture, string precision)
         float[] x = TestData.Values(M * K, seed: 1, Operand), w = TestData.Values(N * K, seed: 2, Operand), residual = TestData.Values(M * N, seed: 3);
         using DeviceBench bench = new(architecture);
         DeviceArray y = bench.Place(residual);
-        LinearArguments a = Arguments(bench, x, w, y, M, N, K);
+        LinearArguments a = LinearReference.Arguments(bench, Operand, x, w, y, M, N, K);
         a.Residual = y.Address;
         a.ResidualStride = N;
-        bench.Run($"linear_{precision}_64", Grid(M, N, 64), a);
+        bench.Run($"linear_{precision}_64", LinearReference.Grid(M, N, 64), a);
         AssertProduct(bench.Read(y), x, w, M, N, K, (row, column, sum) => sum + residual[(row * N) + column]);
     }
 
@@ -97,11 +97,11 @@ public class LinearTests(string architecture, string precision)
         using DeviceBench bench = new(architecture);
         int stride = (n + 3) / 4 * 4, tileK = Exact ? 16 : 64 / DeviceArray.ElementBytes(Operand), tiles = (k + tileK - 1) / tileK;
         DeviceArray workspace = bench.Poisoned(splits * m * stride), y = bench.Poisoned(m * n);
-        LinearArguments partial = Arguments(bench, x, w, workspace, m, n, k);
+        LinearArguments partial = LinearReference.Arguments(bench, Operand, x, w, workspace, m, n, k);
         partial.YStride = stride;
         partial.Vectors = n % 4 == 0 ? 1 : 0;
         partial.TilesPerSplit = (tiles + splits - 1) / splits;
-        bench.Run($"linear_{precision}_{tile}", Grid(m, n, tile) with { Z = splits }, partial);
+        bench.Run($"linear_{precision}_{tile}", LinearReference.Grid(m, n, tile) with { Z = splits }, partial);
         bench.Run("linear_reduce", new LaunchSize(((m * ((n + 3) / 4)) + 255) / 256), new LinearArguments
         {
             X = workspace.Address,
@@ -125,7 +125,7 @@ public class LinearTests(string architecture, string precision)
         x[(7 * K) + 3] = float.NaN;
         using DeviceBench bench = new(architecture);
         DeviceArray y = bench.Poisoned(M * N);
-        bench.Run($"linear_{precision}_64", Grid(M, N, 64), Arguments(bench, x, w, y, M, N, K));
+        bench.Run($"linear_{precision}_64", LinearReference.Grid(M, N, 64), LinearReference.Arguments(bench, Operand, x, w, y, M, N, K));
         float[] result = bench.Read(y);
         for (int row = 0; row < M; row++)
         {
@@ -154,9 +154,9 @@ public class LinearTests(string architecture, string precision)
 
         using DeviceBench bench = new(architecture);
         DeviceArray y = bench.Poisoned(m * n);
-        LinearArguments a = Arguments(bench, patches, w, y, m, n, k);
+        LinearArguments a = LinearReference.Arguments(bench, Operand, patches, w, y, m, n, k);
         a.X = bench.Place(image).Address;
-        bench.Run($"patch_embedding_{precision}_64", Grid(m, n, 64), new PatchEmbeddingArguments
+        bench.Run($"patch_embedding_{precision}_64", LinearReference.Grid(m, n, 64), new PatchEmbeddingArguments
         {
             Linear = a,
             Distances = bench.Place(distances).Address,
@@ -190,7 +190,7 @@ public class LinearTests(string architecture, string precision)
 
         using DeviceBench bench = new(architecture);
         DeviceArray y = bench.Poisoned(m * n);
-        LinearArguments a = Arguments(bench, normed, w, y, m, n, k);
+        LinearArguments a = LinearReference.Arguments(bench, Operand, normed, w, y, m, n, k);
         a.X = bench.Place(TestData.Padded(x, k, k + 8)).Address;
         a.XStride = k + 8;
         a.Bias = bench.Place(WeightPanels.Pad(bias)).Address;
@@ -199,90 +199,18 @@ public class LinearTests(string architecture, string precision)
             $"norm_linear_{precision}",
             new LaunchSize((n + 127) / 128, (m + rows - 1) / rows),
             new NormLinearArguments { Linear = a, NormWeight = bench.Place(normWeight).Address, NormBias = bench.Place(normBias).Address, Epsilon = 1e-6f },
-            SharedBytes(k));
+            LinearReference.NormSharedBytes(Operand, k));
 
         // The operand is rounded to its type, so each product may be off by that much.
         AssertProduct(bench.Read(y), normed, w, m, n, k, (_, column, sum) => sum + bias[column], operandError: Math.Max(Rounding.Unit(Operand), 2e-6));
     }
 
-    private int SharedBytes(int k)
-    {
-        int tileK = Exact ? 16 : 64 / DeviceArray.ElementBytes(Operand), tiles = (k + tileK - 1) / tileK;
-        int bytes = Exact ? (tiles * 16 * 36 * 4) + (2 * 16 * 128 * 4) : (tiles * 64 * 64) + (3 * 128 * 64);
-        return Math.Max(bytes, Exact ? 4 * 128 * 16 : 4 * 16 * 288);
-    }
-
-    private static LaunchSize Grid(int m, int n, int tile) => new((n + tile - 1) / tile, (m + tile - 1) / tile);
-
-    private LinearArguments Arguments(DeviceBench bench, float[] x, float[] w, DeviceArray y, int m, int n, int k) => new()
-    {
-        X = bench.Place(TestData.Padded(x, k, (k + 7) / 8 * 8).Select(v => float.IsNaN(v) ? 0 : v).Zip(PadMask(x, k), (v, nan) => nan ? float.NaN : v).ToArray(), Operand).Address,
-        Weight = bench.Place(WeightPanels.Pack(w, n, k, Operand, Exact), Operand).Address,
-        Y = y.Address,
-        M = m,
-        N = n,
-        K = k,
-        XStride = (k + 7) / 8 * 8,
-        YStride = n,
-        TilesPerSplit = int.MaxValue,
-        Vectors = n % 4 == 0 ? 1 : 0,
-    };
-
-    /// <summary>Where the padded rows hold a NaN that was asked for.</summary>
-    private static IEnumerable<bool> PadMask(float[] x, int k) =>
-        x.Chunk(k).SelectMany(row => row.Select(float.IsNaN).Concat(Enumerable.Repeat(false, ((k + 7) / 8 * 8) - k)));
-
-    private static double Apply(EpilogueFunction function, double x) => function switch
-    {
-        EpilogueFunction.Relu => Math.Max(x, 0),
-        EpilogueFunction.Gelu => x * NormalDistribution(x),
-        EpilogueFunction.Swish => x / (1 + Math.Exp(-x)),
-        _ => x,
-    };
-
-    /// <summary>Φ(x) by its power series, or its asymptotic limit far out.</summary>
-    private static double NormalDistribution(double x)
-    {
-        if (Math.Abs(x) > 7)
-        {
-            return x < 0 ? 0 : 1;
-        }
-
-        double term = x, sum = x;
-        for (int n = 1; n < 200; n++)
-        {
-            term *= x * x / ((2 * n) + 1);
-            sum += term;
-        }
-
-        return 0.5 + (sum * Math.Exp(-x * x / 2) / Math.Sqrt(2 * Math.PI));
-    }
-
-    /// <summary>Compares with the product in float64; a sum of k terms may be off by their magnitude times k roundings, in practice far less.</summary>
     private static void AssertProduct(
         float[] y, float[] x, float[] w, int m, int n, int k, Func<int, int, double, double> finish, double resultError = 0, double gain = 1, double operandError = 0)
     {
-        Assert.That(y, Has.Length.EqualTo(m * n));
-        for (int row = 0; row < m; row++)
+        if (LinearReference.Deviation(y, x, w, m, n, k, finish, resultError, gain, operandError) is string deviation)
         {
-            for (int column = 0; column < n; column++)
-            {
-                double sum = 0, magnitude = 0;
-                for (int i = 0; i < k; i++)
-                {
-                    double product = (double)x[(row * k) + i] * w[(column * k) + i];
-                    sum += product;
-                    magnitude += Math.Abs(product);
-                }
-
-                double expected = finish(row, column, sum);
-                double bound = (gain * magnitude * ((1e-7 * Math.Sqrt(k + 4)) + operandError)) + (Math.Abs(expected) * (resultError + 3e-7)) + 2e-6;
-                double found = y[(row * n) + column];
-                if (!(Math.Abs(found - expected) <= bound))
-                {
-                    Assert.Fail($"row {row}, column {column}: {found:R}, expected {expected:R} ± {bound:E1}");
-                }
-            }
+            Assert.Fail(deviation);
         }
     }
 }

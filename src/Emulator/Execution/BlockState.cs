@@ -124,6 +124,14 @@ internal sealed unsafe class BlockState : IDisposable
                 throw _barriers.Deadlock(waiting);
             }
 
+            if (SharedRaces is not null)
+            {
+                foreach (WarpState warp in Warps)
+                {
+                    warp.Copies.LandRest();
+                }
+            }
+
             return true;
         }
         catch (KernelFault fault)

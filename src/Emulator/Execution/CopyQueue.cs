@@ -59,6 +59,11 @@ internal sealed unsafe class CopyQueue(WarpState warp)
     /// <param name="mask">The active lanes.</param>
     public static void Wait(WarpState warp, Op* op, uint mask) => warp.Copies.Land(mask, op->Immediate);
 
+    /// <summary>
+    /// Lands what nobody has waited for, at the block's end: such a copy may have written at any time since it was issued, over what the block kept there meanwhile.
+    /// </summary>
+    public void LandRest() => Land(uint.MaxValue, -1);
+
     private void Add(Op* op, uint mask)
     {
         Launch launch = warp.Block.Launch;

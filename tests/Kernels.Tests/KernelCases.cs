@@ -1,0 +1,102 @@
+using KernelAD.Emulator;
+using KernelAD.Interop;
+
+namespace KernelAD.Kernels.Tests;
+
+/// <summary>Small launches of shipped kernels, to try altered texts on: what is wrong with them has to show in one of the launches.</summary>
+internal static class KernelCases
+{
+    /// <summary>Runs launches with another text in place of the shipped one until something is wrong.</summary>
+    /// <param name="architecture">sm_75 … sm_90.</param>
+    /// <param name="kernel">The entry's name.</param>
+    /// <param name="ptx">The text.</param>
+    /// <param name="checks">What the emulator checks besides memory accesses.</param>
+    /// <param name="launches">The launches; each tells where its result is wrong, or nothing.</param>
+    /// <returns>What the emulator found or where a result is wrong; null if all is right.</returns>
+    public static string? Fault(string architecture, string kernel, string ptx, EmulatorChecks checks, IEnumerable<Func<DeviceBench, string?>> launches)
+    {
+        foreach (Func<DeviceBench, string?> launch in launches)
+        {
+            using DeviceBench bench = new(architecture, checks);
+            bench.Load(kernel, ptx);
+            try
+            {
+                if (launch(bench) is string deviation)
+                {
+                    return deviation;
+                }
+            }
+            catch (CudaException e)
+            {
+                return e.Message;
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>A Linear layer, bare or with all that its epilogue can do.</summary>
+    /// <param name="kernel">The entry's name.</param>
+    /// <param name="m">Rows.</param>
+    /// <param name="n">Columns.</param>
+    /// <param name="k">Width.</param>
+    /// <param name="function">The epilogue's function.</param>
+    /// <param name="whole">Whether a bias, a scale and a residual are there too.</param>
+    public static Func<DeviceBench, string?> Linear(
+        string kernel, int m, int n, int k, EpilogueFunction function = EpilogueFunction.None, bool whole = false) => bench =>
+    {
+        StorageType operand = Operand(kernel);
+        float[] x = Operands(m * k, 1, operand), w = Operands(n * k, 2, operand);
+        float[] bias = new float[n], scale = [.. Enumerable.Repeat(1f, n)], residual = new float[m * n];
+        DeviceArray y = bench.Poisoned(m * n);
+        LinearArguments a = LinearReference.Arguments(bench, operand, x, w, y, m, n, k);
+        a.Function = function;
+        if (whole)
+        {
+            bias = TestData.Values(n, 3, outliers: false);
+            scale = TestData.Values(n, 4, outliers: false);
+            residual = TestData.Values(m * n, 5, outliers: false);
+            a.Bias = bench.Place(WeightPanels.Pad(bias)).Address;
+            a.Scale = bench.Place(WeightPanels.Pad(scale)).Address;
+            a.Residual = bench.Place(residual).Address;
+            a.ResidualStride = n;
+        }
+
+        bench.Run(kernel, LinearReference.Grid(m, n, kernel.EndsWith("128", StringComparison.Ordinal) ? 128 : 64), a);
+        return LinearReference.Deviation(bench.Read(y), x, w, m, n, k, (row, column, sum) =>
+            (LinearReference.Apply(function, sum + bias[column]) * scale[column]) + residual[(row * n) + column], gain: 3);
+    };
+
+    /// <summary>LayerNorm, without weights, with the Linear behind it.</summary>
+    /// <param name="kernel">The entry's name.</param>
+    /// <param name="m">Rows.</param>
+    /// <param name="n">Columns.</param>
+    /// <param name="k">Width.</param>
+    public static Func<DeviceBench, string?> NormLinear(string kernel, int m, int n, int k) => bench =>
+    {
+        StorageType operand = Operand(kernel);
+        float[] x = TestData.Values(m * k, 1, outliers: false), w = Operands(n * k, 2, operand), ones = [.. Enumerable.Repeat(1f, k)];
+        float[] normed = [.. LayerNormTests.Normalised(x, ones, new float[k], 1e-6).Select(v => (float)v)];
+        DeviceArray y = bench.Poisoned(m * n);
+        LinearArguments a = LinearReference.Arguments(bench, operand, normed, w, y, m, n, k);
+        a.X = bench.Place(x).Address;
+        a.XStride = k;
+        int rows = operand == StorageType.Float ? 32 : 64;
+        bench.Run(
+            kernel,
+            new LaunchSize((n + 127) / 128, (m + rows - 1) / rows),
+            new NormLinearArguments { Linear = a, NormWeight = bench.Place(ones).Address, NormBias = bench.Place(new float[k]).Address, Epsilon = 1e-6f },
+            LinearReference.NormSharedBytes(operand, k));
+        return LinearReference.Deviation(bench.Read(y), normed, w, m, n, k, (_, _, sum) => sum, operandError: Math.Max(Rounding.Unit(operand), 2e-6));
+    };
+
+    /// <summary>Attention, by the kernel that the launch rules choose.</summary>
+    public static Func<DeviceBench, string?> Attention(AttentionProblem problem) => problem.Deviation;
+
+    /// <summary>The operands' type by the kernel's name.</summary>
+    public static StorageType Operand(string kernel) => kernel.Contains("fp16", StringComparison.Ordinal) ? StorageType.Half
+        : kernel.Contains("tf32", StringComparison.Ordinal) ? StorageType.Tf32 : StorageType.Float;
+
+    private static float[] Operands(int count, int seed, StorageType type) =>
+        [.. TestData.Values(count, seed, outliers: false).Select(v => Rounding.To(type, v))];
+}

@@ -1,0 +1,99 @@
+using KernelAD.Interop;
+
+namespace KernelAD.Kernels.Tests;
+
+/// <summary>What Linear layers are launched with, and what they must give.</summary>
+internal static class LinearReference
+{
+    /// <summary>Dynamic shared memory of LayerNorm with the Linear behind it.</summary>
+    public static int NormSharedBytes(StorageType operand, int k)
+    {
+        bool exact = operand == StorageType.Float;
+        int tileK = exact ? 16 : 64 / DeviceArray.ElementBytes(operand), tiles = (k + tileK - 1) / tileK;
+        int bytes = exact ? (tiles * 16 * 36 * 4) + (2 * 16 * 128 * 4) : (tiles * 64 * 64) + (3 * 128 * 64);
+        return Math.Max(bytes, exact ? 4 * 128 * 16 : 4 * 16 * 288);
+    }
+
+    /// <summary>The blocks of a product.</summary>
+    public static LaunchSize Grid(int m, int n, int tile) => new((n + tile - 1) / tile, (m + tile - 1) / tile);
+
+    /// <summary>The arguments of y = x·Wᵀ, both operands placed as the kernels want them.</summary>
+    public static LinearArguments Arguments(DeviceBench bench, StorageType operand, float[] x, float[] w, DeviceArray y, int m, int n, int k) => new()
+    {
+        X = bench.Place(
+            TestData.Padded(x, k, (k + 7) / 8 * 8).Select(v => float.IsNaN(v) ? 0 : v).Zip(PadMask(x, k), (v, nan) => nan ? float.NaN : v).ToArray(), operand).Address,
+        Weight = bench.Place(WeightPanels.Pack(w, n, k, operand, operand == StorageType.Float), operand).Address,
+        Y = y.Address,
+        M = m,
+        N = n,
+        K = k,
+        XStride = (k + 7) / 8 * 8,
+        YStride = n,
+        TilesPerSplit = int.MaxValue,
+        Vectors = n % 4 == 0 ? 1 : 0,
+    };
+
+    /// <summary>Where the padded rows hold a NaN that was asked for.</summary>
+    private static IEnumerable<bool> PadMask(float[] x, int k) =>
+        x.Chunk(k).SelectMany(row => row.Select(float.IsNaN).Concat(Enumerable.Repeat(false, ((k + 7) / 8 * 8) - k)));
+
+    /// <summary>The epilogue's functions.</summary>
+    public static double Apply(EpilogueFunction function, double x) => function switch
+    {
+        EpilogueFunction.Relu => Math.Max(x, 0),
+        EpilogueFunction.Gelu => x * NormalDistribution(x),
+        EpilogueFunction.Swish => x / (1 + Math.Exp(-x)),
+        _ => x,
+    };
+
+    /// <summary>Φ(x) by its power series, or its asymptotic limit far out.</summary>
+    private static double NormalDistribution(double x)
+    {
+        if (Math.Abs(x) > 7)
+        {
+            return x < 0 ? 0 : 1;
+        }
+
+        double term = x, sum = x;
+        for (int n = 1; n < 200; n++)
+        {
+            term *= x * x / ((2 * n) + 1);
+            sum += term;
+        }
+
+        return 0.5 + (sum * Math.Exp(-x * x / 2) / Math.Sqrt(2 * Math.PI));
+    }
+
+    /// <summary>
+    /// Where a result is not the product in float64, in words; null if it is everywhere. A sum of k terms may be off by their magnitude times k roundings, in
+    /// practice far less.
+    /// </summary>
+    public static string? Deviation(
+        float[] y, float[] x, float[] w, int m, int n, int k, Func<int, int, double, double> finish, double resultError = 0, double gain = 1, double operandError = 0)
+    {
+        Assert.That(y, Has.Length.EqualTo(m * n));
+        for (int row = 0; row < m; row++)
+        {
+            for (int column = 0; column < n; column++)
+            {
+                double sum = 0, magnitude = 0;
+                for (int i = 0; i < k; i++)
+                {
+                    double product = (double)x[(row * k) + i] * w[(column * k) + i];
+                    sum += product;
+                    magnitude += Math.Abs(product);
+                }
+
+                double expected = finish(row, column, sum);
+                double bound = (gain * magnitude * ((1e-7 * Math.Sqrt(k + 4)) + operandError)) + (Math.Abs(expected) * (resultError + 3e-7)) + 2e-6;
+                double found = y[(row * n) + column];
+                if (!(Math.Abs(found - expected) <= bound))
+                {
+                    return $"row {row}, column {column}: {found:R}, expected {expected:R} ± {bound:E1}";
+                }
+            }
+        }
+
+        return null;
+    }
+}
