@@ -50,6 +50,20 @@ public sealed class PassTests
         Assert.That(PassPipeline.Apply(Graph(file, ["up0"])).Nodes.Count(n => n.Operator is Resize), Is.EqualTo(2), "a tapped map is kept");
     }
 
+    [TestCase("ViTAD")]
+    [TestCase("InTra")]
+    public void A_position_table_is_added_to_the_patches_before_they_are_concatenated(string model)
+    {
+        using RandomModel file = model == "InTra" ? RandomModel.InTra() : RandomModel.VitAd();
+        ComputeGraph graph = AddBeforeConcat.Apply(PassPipeline.Apply(Graph(file, [], batch: 1)));
+        Node patches = graph.Nodes.Single(n => n.Operator is PatchEmbedding);
+        Node sum = graph.Nodes.Single(n => n.Inputs.Contains(patches));
+        Assert.That(sum.Operator, Is.EqualTo(new Binary(BinaryFunction.Add)));
+        Assert.That(graph.Nodes.Single(n => n.Inputs.Contains(sum)).Operator, Is.TypeOf<Concat>());
+        Assert.That(Run(file, AddBeforeConcat.Apply, [], batch: 1), Is.EqualTo(Run(file, g => g, [], batch: 1)));
+        Assert.That(AddBeforeConcat.Apply(Graph(file, [], batch: 2)).Nodes, Has.Count.LessThanOrEqualTo(Graph(file, [], batch: 2).Nodes.Count), "a table that repeats is no view");
+    }
+
     [Test]
     public void What_nobody_asked_for_goes()
     {
@@ -61,16 +75,16 @@ public sealed class PassTests
         Assert.That(used.Nodes.SelectMany(n => n.Inputs).All(kept.Contains), Is.True);
     }
 
-    private static ComputeGraph Graph(RandomModel file, string[] taps)
+    private static ComputeGraph Graph(RandomModel file, string[] taps, int batch = 2)
     {
         using ModelFile model = ModelFile.Open(file.Path);
-        return GraphBuilder.Build(model.Model, batch: 2, model.Has).WithTaps(taps);
+        return GraphBuilder.Build(model.Model, batch, model.Has).WithTaps(taps);
     }
 
-    private static float[] Run(RandomModel file, Func<ComputeGraph, ComputeGraph> passes, string[] taps)
+    private static float[] Run(RandomModel file, Func<ComputeGraph, ComputeGraph> passes, string[] taps, int batch = 2)
     {
         CpuWeights weights = CpuWeights.Of(ModelFile.Open(file.Path));
-        CpuPlan plan = CpuCompiler.Compile(Graph(file, taps), weights, long.MaxValue, passes);
+        CpuPlan plan = CpuCompiler.Compile(Graph(file, taps, batch), weights, long.MaxValue, passes);
         using (IRunContext context = CpuBackend.CreateContext(plan, threads: 1))
         {
             Random random = new(3);

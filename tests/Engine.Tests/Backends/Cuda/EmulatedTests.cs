@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using KernelAD.Emulator;
 using KernelAD.Engine.Tests.Golden;
 using KernelAD.Golden;
@@ -102,6 +103,34 @@ public sealed class EmulatedTests
         Tensor input = RandomModel.Input(ampere, 1);
         float[] expected = ampere.Run(input)["anomaly_map"].Data;
         Assert.That(turing.Run(input)["anomaly_map"].Data, Is.EqualTo(expected).Within(precision == Precision.Fp32 ? 1e-6 : 1e-3));
+    }
+
+    /// <summary>Accesses, uninitialised bytes, races and barriers of every kernel that the models use, on odd shapes.</summary>
+    [TestCaseSource(nameof(OddModels))]
+    public void Every_check_finds_nothing(Func<RandomModel> create, int batch)
+    {
+        using RandomModel file = create();
+        foreach (Precision precision in Enum.GetValues<Precision>())
+        {
+            EmulatedDriver driver = new(new EmulatorOptions { Multiprocessors = 16, Checks = EmulatorChecks.All });
+            using AnomalyDetector detector = AnomalyDetector.Load(file.Path, new DetectorOptions { Device = "cuda", Driver = driver, Precision = precision });
+            Assert.That(() => detector.Run(RandomModel.Input(detector, batch), batch: batch), Throws.Nothing, $"{precision}");
+            Assert.That(driver.Findings, Is.Empty);
+        }
+    }
+
+    /// <summary>The published ViTAD; how long a picture takes on the emulator is printed.</summary>
+    [Category("Slow")]
+    [Test]
+    public void The_published_ViTAD_is_within_tolerance([Values] Precision precision)
+    {
+        string folder = Path.Combine(Fixture.Folder, "golden", "vitad", "full");
+        GoldenCase golden = GoldenCase.Open(folder);
+        using AnomalyDetector detector = Load(GoldenModels.FileOf(folder), precision);
+        long start = Stopwatch.GetTimestamp();
+        IReadOnlyList<TapComparison> outputs = golden.Compare(detector, taps: false, fast: precision != Precision.Fp32);
+        TestContext.Out.WriteLine($"{precision}: {Stopwatch.GetElapsedTime(start).TotalSeconds:F1} s");
+        GoldenTests.Check(outputs);
     }
 
     private static DetectorOptions Options(Precision precision, string architecture = "sm_80") => new()
