@@ -26,7 +26,7 @@ internal sealed class CudaBackend : IBackend
         get
         {
             CudaDevice device = _weights.Session.Device;
-            return $"cuda:{device.Ordinal}, {device.Name} ({device.Architecture}, kernels for {_weights.Session.Target}), {_precision.ToString().ToLowerInvariant()}";
+            return $"cuda:{device.Ordinal}, {device.Name} ({device.Architecture}, kernels for {_weights.Session.Target})";
         }
     }
 
