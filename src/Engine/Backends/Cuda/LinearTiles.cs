@@ -50,7 +50,8 @@ internal static class LinearTiles
     private static readonly LinearTile Large = new(128, ResidentBlocks: 2), Small = new(64, ResidentBlocks: 4);
 
     /// <summary>
-    /// The table. A second kernel costs some 2 µs and traffic of two floats per result and split, as much as eight tiles of K: fewer are not worth splitting off.
+    /// The table. A second kernel costs some 2 µs and traffic of two floats per result and split, as much as eight tiles of K: fewer are not worth
+    /// splitting off.
     /// </summary>
     public static IReadOnlyList<LinearRule> Rules { get; } =
     [
@@ -67,7 +68,8 @@ internal static class LinearTiles
     ];
 
     /// <summary>
-    /// Blocks per multiprocessor up to which a norm is taken into the product that reads it. Every block repeats the norm of its rows before it multiplies: that costs less than a
+    /// Blocks per multiprocessor up to which a norm is taken into the product that reads it. Every block repeats the norm of its rows before it
+    /// multiplies: that costs less than a
     /// launch and a round trip through memory as long as the blocks are few.
     /// </summary>
     public const double MaxNormFill = 6;
@@ -123,7 +125,9 @@ internal static class LinearTiles
     public static int Tiles(int extent, int tile) => (extent + tile - 1) / tile;
 }
 
-/// <summary>A row of the table: a product gets the tile and the splits if it has at least so many rows, blocks per multiprocessor, and tiles of K per split.</summary>
+/// <summary>
+/// A row of the table: a product gets the tile and the splits if it has at least so many rows, blocks per multiprocessor, and tiles of K per split.
+/// </summary>
 /// <param name="MinRows">Rows of the product.</param>
 /// <param name="MinFill">Blocks, splits counted, per multiprocessor.</param>
 /// <param name="MinTilesPerSplit">Tiles of K per split.</param>
