@@ -3,7 +3,9 @@ using System.Text.Json;
 
 namespace KernelAD.GpuChecks;
 
-/// <summary>A file of JSON objects, one a line, each with what it was measured on. A line is on disk when the call returns: what comes before a crash is not lost.</summary>
+/// <summary>
+/// A file of JSON objects, one a line, each with what it was measured on. A line is on disk when the call returns: what comes before a crash is not lost.
+/// </summary>
 internal sealed class JsonLines(string path, Device device) : IDisposable
 {
     private readonly FileStream _file = new(path, FileMode.Append, FileAccess.Write, FileShare.Read);

@@ -1,6 +1,5 @@
 using NUnit.Framework.Api;
 using NUnit.Framework.Interfaces;
-using NUnit.Framework.Internal;
 
 namespace KernelAD.GpuChecks;
 
@@ -9,7 +8,9 @@ internal static class KernelChecks
 {
     private const string Namespace = "KernelAD.Kernels.Tests";
 
-    /// <summary>The families of kernels: each is run in a process of its own, because a kernel's fault leaves the context unusable for those after it.</summary>
+    /// <summary>
+    /// The families of kernels: each is run in a process of its own, because a kernel's fault leaves the context unusable for those after it.
+    /// </summary>
     public static IEnumerable<string> Families => typeof(KernelChecks).Assembly.GetTypes()
         .Where(t => t.Namespace == Namespace && t.GetMethods().Any(m => m.GetCustomAttributes(inherit: false).Any(a => a is ITestBuilder or ISimpleTestBuilder)))
         .Select(t => t.Name)

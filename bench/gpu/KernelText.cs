@@ -3,7 +3,9 @@ using KernelAD.Backends.Cuda;
 
 namespace KernelAD.Kernels.Tests;
 
-/// <summary>The PTX that ships, as the engine carries it. Stands in the place of the class of that name in tests/Kernels.Tests, which compiles it from the sources.</summary>
+/// <summary>
+/// The PTX that ships, as the engine carries it. Stands in the place of the class of that name in tests/Kernels.Tests, which compiles it from the sources.
+/// </summary>
 internal static class KernelText
 {
     /// <summary>The definition of a kernel.</summary>

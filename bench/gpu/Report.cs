@@ -59,11 +59,13 @@ internal sealed class Report
         Line();
         if (_isEmulated)
         {
-            Line("**Nothing here was measured on a GPU.** It shows that the run works and that the kernels are right on the emulator; it says nothing of a GPU's results or speed.");
+            Line("**Nothing here was measured on a GPU.** It shows that the run works and that the kernels are right on the emulator; it says nothing of a GPU's "
+                + "results or speed.");
             Line();
         }
 
-        Line($"{Text(device, "date")}. Device option `{Text(device, "device")}`, architecture {Text(device, "architecture")}, {Number(device, "multiprocessors")} multiprocessors, {Number(device, "memory_bytes") / (1L << 30)} GiB.");
+        Line($"{Text(device, "date")}. Device option `{Text(device, "device")}`, architecture {Text(device, "architecture")}, "
+            + $"{Number(device, "multiprocessors")} multiprocessors, {Number(device, "memory_bytes") / (1L << 30)} GiB.");
         string system = Path.Combine(_folder, "nvidia-smi.txt");
         if (File.Exists(system))
         {
@@ -187,11 +189,12 @@ internal sealed class Report
             JsonElement[] values = [.. run.GetProperty("values").EnumerateArray().Where(v => v.GetProperty("share_of_tolerance").ValueKind == JsonValueKind.Number)];
             JsonElement worst = values.MaxBy(v => v.GetProperty("share_of_tolerance").GetDouble());
             bool passed = run.GetProperty("passed").GetBoolean();
-            string share = values.Length == 0 ? "" : $"{(100 * worst.GetProperty("share_of_tolerance").GetDouble()).ToString("F1", CultureInfo.InvariantCulture)} % ({Text(worst, "name")}, {Text(worst, "plan")})";
-            Line($"| {Text(run, "golden")} | {Text(run, "model")} | {Text(run, "device")} | {Text(run, "precision")} | {values.Length} | {share} | {(passed ? "" : "**FAIL**")} |");
+            string share = values.Length == 0 ? "" : $"{Short(100 * worst.GetProperty("share_of_tolerance").GetDouble())} % ({Text(worst, "name")}, {Text(worst, "plan")})";
+            string golden = Text(run, "golden"), precision = Text(run, "precision"), verdict = passed ? "" : "**FAIL**";
+            Line($"| {golden} | {Text(run, "model")} | {Text(run, "device")} | {precision} | {values.Length} | {share} | {verdict} |");
             if (!passed)
             {
-                _faults.Add($"golden case {Text(run, "golden")}, {Text(run, "precision")}, is not within tolerance");
+                _faults.Add($"golden case {golden}, {precision}, is not within tolerance");
             }
         }
     }
@@ -215,12 +218,16 @@ internal sealed class Report
             JsonElement latency = run.GetProperty("latency_ms");
             string file = Text(run, "file"), precision = Text(run, "precision");
             long batch = Number(run, "batch");
-            string eager = Peer("eager"), compiled = Peer("compiled");
-            Line($"| {file} | {Text(run, "device")} | {precision} | {batch} | {Short(latency.GetProperty("median").GetDouble())} | {Short(latency.GetProperty("p99").GetDouble())} | {Short(run.GetProperty("images_per_second").GetDouble())} | {eager} | {compiled} |");
+            string median = Short(latency.GetProperty("median").GetDouble()), p99 = Short(latency.GetProperty("p99").GetDouble());
+            string rate = Short(run.GetProperty("images_per_second").GetDouble());
+            Line($"| {file} | {Text(run, "device")} | {precision} | {batch} | {median} | {p99} | {rate} | {Peer("eager")} | {Peer("compiled")} |");
 
-            string Peer(string mode) => Lines("peers").FirstOrDefault(p => Text(p, "kind") == mode && file.StartsWith(Text(p, "model") + "-full", StringComparison.Ordinal) && Text(p, "precision") == precision && Number(p, "batch") == batch) is { ValueKind: JsonValueKind.Object } peer
-                ? Short(peer.GetProperty("milliseconds").GetDouble())
-                : "";
+            string Peer(string mode)
+            {
+                JsonElement peer = Lines("peers").FirstOrDefault(p =>
+                    Text(p, "kind") == mode && file == Text(p, "model") + "-full" && Text(p, "precision") == precision && Number(p, "batch") == batch);
+                return peer.ValueKind == JsonValueKind.Object ? Short(peer.GetProperty("milliseconds").GetDouble()) : "";
+            }
         }
     }
 
@@ -237,9 +244,14 @@ internal sealed class Report
         {
             (long m, long n, long k) = (Number(product, "m"), Number(product, "n"), Number(product, "k"));
             double? time = product.TryGetProperty("milliseconds", out JsonElement t) ? t.GetDouble() : null;
-            JsonElement peer = Lines("peers").FirstOrDefault(p => Text(p, "kind") == "product" && Text(p, "precision") == Text(product, "precision") && (Number(p, "m"), Number(p, "n"), Number(p, "k")) == (m, n, k));
+            string precision = Text(product, "precision"), kernel = Text(product, "kernel");
+            JsonElement peer = Lines("peers").FirstOrDefault(p =>
+                Text(p, "kind") == "product" && Text(p, "precision") == precision && (Number(p, "m"), Number(p, "n"), Number(p, "k")) == (m, n, k));
             double? cublas = peer.ValueKind == JsonValueKind.Object ? peer.GetProperty("milliseconds").GetDouble() : null;
-            Line($"| {m} × {n} × {k} | {Text(product, "precision")} | {Text(product, "kernel")} | {Number(product, "splits")} | {Number(product, "blocks")} | {Short(product.GetProperty("waves").GetDouble())} | {Short(product.GetProperty("padding").GetDouble())} | {Optional(time)} | {(time is null ? "" : Short(product.GetProperty("tflops").GetDouble()))} | {Optional(cublas)} | {Optional(time / cublas)} |");
+            string waves = Short(product.GetProperty("waves").GetDouble()), padding = Short(product.GetProperty("padding").GetDouble());
+            string rate = Optional(2e-9 * m * n * k / time), ratio = Optional(time / cublas);
+            Line($"| {m} × {n} × {k} | {precision} | {kernel} | {Number(product, "splits")} | {Number(product, "blocks")} | {waves} | {padding} "
+                + $"| {Optional(time)} | {rate} | {Optional(cublas)} | {ratio} |");
         }
     }
 

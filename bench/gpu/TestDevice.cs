@@ -4,7 +4,9 @@ using KernelAD.Interop;
 
 namespace KernelAD.Kernels.Tests;
 
-/// <summary>The device that the kernels are tested on: the one of the command line. Stands in the place of the class of that name in tests/Kernels.Tests.</summary>
+/// <summary>
+/// The device that the kernels are tested on: the one of the command line. Stands in the place of the class of that name in tests/Kernels.Tests.
+/// </summary>
 internal static class TestDevice
 {
     private static Device? _device;

@@ -29,7 +29,7 @@ using Values128 = FastOutputPair<FastOutputPair<FastOutputPair<FastOutput16>>>;
 /// Attention is 10 % and 1 % of these models' work, and smaller tiles would lose more to copies and synchronisation; InTra's grid of 8 heads × 256 windows fills every
 /// device with one tile a block.</para>
 /// <para>Two families. <see cref="Exact{TOutput, TCopy}"/> multiplies with FFMA: errors of a float softmax, a few 1e-6.
-/// <see cref="Fast{TQueries, TScores, TOutput, TUnit, TValues, TCopy, TCase}"/> multiplies on tensor cores, with the weights rounded to the operands' type and sums in fp32.</para>
+/// <see cref="Fast{TQueries, TScores, TOutput, TUnit, TValues, TCopy, TCase}"/> multiplies on tensor cores, weights rounded to the operands' type, sums in fp32.</para>
 /// <para>Masks are computed from the coordinates of tokens, only in tiles of keys where a warp's queries have neighbours; tiles that no query of the block sees are
 /// skipped. Models: all; heads 64 wide (ViTAD), 32 and 64 (InTra), 32 with a mask (UniAD).</para>
 /// FLOPs 2·B·H·Lq·Lk·(dq + dv). Bytes: k and v once per tile of queries, q and o once.
@@ -69,7 +69,14 @@ internal static class Attention
         int width = default(TOutput).Width, threads = ExactThreads(width), queries = threads / 2;
         int sharedBytes = (int)(((queries + (2 * ExactScores.Keys)) * new HeadShape(width, sizeof(float), threads).Pitch) + (queries * ExactScores.Pitch));
         return KernelCatalog.Kernel(
-            $"attention_fp32_{name}", threads, minBlocks, sharedBytes, registers, Exact<TOutput, AsyncCopy>, Exact<TOutput, DirectCopy>, new MainLoop("FFMA", 0.85));
+            $"attention_fp32_{name}",
+            threads,
+            minBlocks,
+            sharedBytes,
+            registers,
+            Exact<TOutput, AsyncCopy>,
+            Exact<TOutput, DirectCopy>,
+            new MainLoop("FFMA", 0.85));
     }
 
     private static KernelDefinition Fp16<TQueries, TScores, TOutput, TCase>(string name, int minBlocks, int registers, double? share = null)
@@ -142,7 +149,7 @@ internal static class Attention
         int laneRow = lane >> 3, laneKey = lane & 7;
         uint queryRead = smem + ((uint)((Threads.Warp * AttentionLaunch.WarpQueries) + laneRow) * shape.Pitch);
         uint keyRead = keyTile + ((uint)laneKey * shape.Pitch), valueRead = valueTile + ((uint)laneKey * 16);
-        uint weightWrite = weights + ((uint)laneRow * ExactScores.Pitch) + ((uint)laneKey * sizeof(float)), weightRead = weights + ((uint)laneRow * ExactScores.Pitch);
+        uint weightRead = weights + ((uint)laneRow * ExactScores.Pitch), weightWrite = weightRead + ((uint)laneKey * sizeof(float));
         float factor = a.Scale * Numbers.Log2E;
         F4 highest = new() { X = Lowest, Y = Lowest, Z = Lowest, W = Lowest }, sums = default;
         for (int tile = tiles.First; tile < tiles.End; tile++)
@@ -254,7 +261,8 @@ internal static class Attention
         TValues values = default;
         TCopy copy = default;
         int keys = default(TScores).Keys, lane = Threads.Lane;
-        HeadShape keyShape = new(queries.Bytes / unit.ElementBytes, unit.ElementBytes, FastThreads), valueShape = new(output.Width, unit.ElementBytes, FastThreads);
+        HeadShape keyShape = new(queries.Bytes / unit.ElementBytes, unit.ElementBytes, FastThreads);
+        HeadShape valueShape = new(output.Width, unit.ElementBytes, FastThreads);
         uint smem = Shared.Base(), keyBytes = (uint)keys * keyShape.Pitch, stageBytes = keyBytes + ((uint)keys * valueShape.Pitch);
         int firstQuery = Grid.IdxX * FastQueries, warpQuery = firstQuery + (Threads.Warp * AttentionLaunch.WarpQueries);
         bool vectors = a.Vectors != 0;

@@ -3,7 +3,10 @@ using KernelAD.Interop;
 
 namespace KernelAD.Kernels.Tests;
 
-/// <summary>The device that the kernels are tested on: an emulated one, new for each test. Where the tests run on a GPU, another class stands in this one's place (bench/gpu).</summary>
+/// <summary>
+/// The device that the kernels are tested on: an emulated one, new for each test. Where the tests run on a GPU, another class stands in this one's place
+/// (bench/gpu).
+/// </summary>
 internal static class TestDevice
 {
     /// <summary>The device's number.</summary>

@@ -38,7 +38,9 @@ internal static class InstructionChecks
             output.Add(json => Write(json, probe, results, expected, comparison, model.Devices[0].Architecture));
             if (!comparison.Passed)
             {
-                Console.Error.WriteLine($"FAILED {probe.Name}: {comparison.Differing} of {results.Length} results differ from the emulator's, worst error {comparison.Worst:G3} (bound {probe.Promise?.Bound:G3} {probe.Promise?.Unit}), {comparison.Wrong} not as prescribed");
+                Console.Error.WriteLine(
+                    $"FAILED {probe.Name}: {comparison.Differing} of {results.Length} results differ from the emulator's, "
+                    + $"worst error {comparison.Worst:G3} (bound {probe.Promise?.Bound:G3} {probe.Promise?.Unit}), {comparison.Wrong} not as prescribed");
             }
         }
 
@@ -133,7 +135,8 @@ internal static class InstructionChecks
             {
                 _driver.CopyToDevice(from.Address, (nint)values, from.Length, _stream);
                 ulong first = from.Address.Value, second = to.Address.Value;
-                _driver.Launch(_driver.GetFunction(module, "probe"), new LaunchSize(threads / Lanes), new LaunchSize(Lanes), 0, _stream, [(nint)Unsafe.AsPointer(ref first), (nint)Unsafe.AsPointer(ref second)]);
+                nint[] parameters = [(nint)Unsafe.AsPointer(ref first), (nint)Unsafe.AsPointer(ref second)];
+                _driver.Launch(_driver.GetFunction(module, "probe"), new LaunchSize(threads / Lanes), new LaunchSize(Lanes), 0, _stream, parameters);
                 _driver.CopyToHost((nint)found, to.Address, to.Length, _stream);
                 _driver.Synchronize(_stream);
             }

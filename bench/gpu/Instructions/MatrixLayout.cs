@@ -1,7 +1,8 @@
 namespace KernelAD.GpuChecks.Instructions;
 
 /// <summary>
-/// Where the elements of a matrix product's operands are, from PTX ISA, "Matrix Fragments for mma.m16n8k…": registers hold four times as many consecutive columns of A (rows of B) as
+/// Where the elements of a matrix product's operands are, from PTX ISA, "Matrix Fragments for mma.m16n8k…": registers hold four times as many consecutive
+/// columns of A (rows of B) as
 /// fit one register, spread over the four lanes of a group.
 /// </summary>
 /// <param name="K">Columns of A.</param>

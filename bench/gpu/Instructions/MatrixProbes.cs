@@ -81,7 +81,8 @@ internal static class MatrixProbes
     private static double Next(Random random, int spread) => (random.Next(2) == 0 ? -1 : 1) * Math.ScaleB(1 + random.NextDouble(), -random.Next(spread + 1));
 
     /// <summary>
-    /// Row 0 of A times column 0 of B, one sum a trial: a large and many small terms at each place (which products are added together?), halves of a last place of either sign (rounded or
+    /// Row 0 of A times column 0 of B, one sum a trial: a large and many small terms at each place (which products are added together?), halves of a last
+    /// place of either sign (rounded or
     /// cut off?), a sum that cancels, subnormal operands.
     /// </summary>
     private static Probe Sums(Operand operand, int k, int architecture)

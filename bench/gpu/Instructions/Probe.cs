@@ -14,13 +14,15 @@ internal enum ResultKind
 }
 
 /// <summary>What the PTX ISA promises of results that it leaves open.</summary>
-/// <param name="Expected">From a warp's input words and a result's index: the exact value and the unit that its error is measured in; null where the bound does not apply (special values).</param>
+/// <param name="Expected">From a warp's input words and a result's index: the exact value and the unit that its error is measured in; null where the bound
+/// does not apply (special values).</param>
 /// <param name="Bound">The largest error, in units.</param>
 /// <param name="Unit">The unit's name.</param>
 internal sealed record Promise(Func<uint[], int, (double Exact, double Unit)?> Expected, double Bound, string Unit);
 
 /// <summary>
-/// A snippet of PTX that each lane of a warp runs on its own input words %a0, %a1, … and that leaves result words in %d0, %d1, …; %t0…7 and %u0…7 (float), %h0…3, %p0…1 and
+/// A snippet of PTX that each lane of a warp runs on its own input words %a0, %a1, … and that leaves result words in %d0, %d1, …; %t0…7 and %u0…7 (float),
+/// %h0…3, %p0…1 and
 /// %q0…1 (64 bits) are free, <c>buffer</c> is 1 KB of shared memory, %lane the lane, %mine the address of the lane's input.
 /// </summary>
 /// <param name="Name">The instruction, and what of it is probed.</param>
@@ -41,7 +43,10 @@ internal sealed record Probe(string Name, int Architecture, string Body, int Inp
     /// <summary>What the ISA prescribes, where it is simple enough to be written down: the results of a warp from its inputs.</summary>
     public Func<uint[], uint[]>? Prescribed { get; init; }
 
-    /// <summary>For a handful of inputs made to tell how the hardware does it, what they are: the report shows the first result of each warp. Null: an ordinary probe.</summary>
+    /// <summary>
+    /// For a handful of inputs made to tell how the hardware does it, what they are: the report shows the first result of each warp. Null: an ordinary
+    /// probe.
+    /// </summary>
     public string? Meaning { get; init; }
 
     /// <summary>The module.</summary>
