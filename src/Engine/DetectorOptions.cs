@@ -20,7 +20,8 @@ public enum Precision
 public sealed record DetectorOptions
 {
     /// <summary>
-    /// "auto", "cpu", "cuda" or "cuda:N". "auto" is a CUDA device if there is a driver with one that can run this build's kernels, otherwise the CPU. The choice is reported by
+    /// "auto", "cpu", "cuda" or "cuda:N". "auto" is a CUDA device if there is a driver with one that can run this build's kernels, otherwise the CPU. The
+    /// choice is reported by
     /// <see cref="AnomalyDetector.Device"/>; a device that was asked for and is not there is an error, never replaced.
     /// </summary>
     public string Device { get; init; } = "auto";
@@ -31,16 +32,23 @@ public sealed record DetectorOptions
     /// <summary>Arithmetic; the CPU knows <see cref="Precision.Fp32"/> only.</summary>
     public Precision Precision { get; init; } = Precision.Fp32;
 
-    /// <summary>Threads that one call may use on the CPU; null: one per processor; cut down to the number of processors, or 16 if that is more. Results do not depend on it.</summary>
+    /// <summary>
+    /// Threads that one call may use on the CPU; null: one per processor; cut down to the number of processors, or 16 if that is more. Results do not
+    /// depend on it.
+    /// </summary>
     public int? Threads { get; init; }
 
     /// <summary>
-    /// Bytes that packed weights and the activations of one call may take together; null: the memory that the process may use. InTra cuts its windows into as many portions as this
+    /// Bytes that packed weights and the activations of one call may take together; null: the memory that the process may use. InTra cuts its windows
+    /// into as many portions as this
     /// asks for; results do not depend on it.
     /// </summary>
     public long? MaxMemoryBytes { get; init; }
 
-    /// <summary>Calls of one kind (batch size and intermediates) that may run at the same time, each with activation memory of its own; further ones wait. Null: one per processor.</summary>
+    /// <summary>
+    /// Calls of one kind (batch size and intermediates) that may run at the same time, each with activation memory of its own; further ones wait. Null:
+    /// one per processor.
+    /// </summary>
     public int? MaxConcurrency { get; init; }
 
     /// <summary>Decision threshold in units of the raw score, overriding the model file's. A score at or above it is anomalous.</summary>

@@ -78,7 +78,9 @@ internal sealed record DeviceChoice(ICudaDriver? Driver, int Ordinal, string? Re
             : throw new DeviceNotAvailableException($"device \"{name}\" is not available: the driver has {driver.Devices.Count} CUDA devices, numbered from 0");
     }
 
-    /// <summary>NVIDIA's driver, loaded once: detectors on one device share weights, which the driver's identity tells. After a failure it is tried again.</summary>
+    /// <summary>
+    /// NVIDIA's driver, loaded once: detectors on one device share weights, which the driver's identity tells. After a failure it is tried again.
+    /// </summary>
     private static CudaDriver SystemDriver()
     {
         lock (Loading)

@@ -5,7 +5,8 @@ using KernelAD.Tensors;
 namespace KernelAD.Backends;
 
 /// <summary>
-/// What compiling a graph is on every backend: walking the schedule, knowing who reads a value, keeping track of lifetimes, and finding the slices that fit into
+/// What compiling a graph is on every backend: walking the schedule, knowing who reads a value, keeping track of lifetimes, and finding the slices that
+/// fit into
 /// memory. A backend derives from it and emits its own steps, node by node. Steps need addresses and addresses need lifetimes, so emission is deferred: this
 /// pass records who touches which buffer, the steps' addresses are known once the arena is laid out.
 /// </summary>

@@ -8,7 +8,8 @@ namespace KernelAD.Golden;
 /// <summary>One tap's comparison with the golden data.</summary>
 /// <param name="Tap">Its name there.</param>
 /// <param name="WorstError">Largest |ours − golden|.</param>
-/// <param name="Share">Which part of the tolerance is used up, up to 1 is within it: the largest |ours − golden| / (atol + rtol·|golden|), or of a bound on all values together what
+/// <param name="Share">Which part of the tolerance is used up, up to 1 is within it: the largest |ours − golden| / (atol + rtol·|golden|), or of a bound
+/// on all values together what
 /// it bounds, divided by the bound.</param>
 /// <param name="Note">Why the tap could not be compared; null if it was.</param>
 /// <param name="NotComputed">Whether the reason is that the engine computes no such value: a training loss, or what the converter does.</param>

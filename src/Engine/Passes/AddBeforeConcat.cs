@@ -3,7 +3,8 @@ using KernelAD.Graph;
 namespace KernelAD.Passes;
 
 /// <summary>
-/// concat(a, b) + c becomes concat(a + c₁, b + c₂) with the parts of c: where a is a patch embedding, the sum then fits its epilogue, and it can write where the
+/// concat(a, b) + c becomes concat(a + c₁, b + c₂) with the parts of c: where a is a patch embedding, the sum then fits its epilogue, and it can write
+/// where the
 /// concatenation wants it. Worth it where the parts of c are views, that is where they lie in one piece.
 /// </summary>
 internal static class AddBeforeConcat

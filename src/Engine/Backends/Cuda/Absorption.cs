@@ -4,7 +4,8 @@ namespace KernelAD.Backends.Cuda;
 
 /// <summary>
 /// Which nodes need no launch of their own, because a later one does their work along with its own: arithmetic by arithmetic (y = scale · f(a ∘ b) + offset is
-/// one kernel), the sum of two maps by the distance that gives the second, a factor by the interpolation before it, a sum by the patch embedding before it. Only values that have one reader
+/// one kernel), the sum of two maps by the distance that gives the second, a factor by the interpolation before it, a sum by the patch embedding before
+/// it. Only values that have one reader
 /// and that nobody asked for.
 /// </summary>
 internal sealed class Absorption

@@ -776,7 +776,9 @@ internal sealed class CudaCompiler : GraphLowering
         _ => false,
     };
 
-    /// <summary>Whether a product's result can go where its residual lies, which nobody reads afterwards: not even a node whose work a later one does.</summary>
+    /// <summary>
+    /// Whether a product's result can go where its residual lies, which nobody reads afterwards: not even a node whose work a later one does.
+    /// </summary>
     private bool CanOverwrite(Node value, Node last) =>
         DiesAt(value, last) && StoredType(last) == StorageType.Float && !_placed.Contains(value)
         && Users(value).All(u => !_absorption.Absorbs(u) && (u.Operator is not LayerNorm || Users(u).All(reader => reader.Id <= last.Id)));

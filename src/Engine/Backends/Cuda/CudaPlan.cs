@@ -14,7 +14,9 @@ internal sealed record CudaStep(PlanStep Info, Func<DeviceRun, IReadOnlyList<Ker
 /// <param name="Launch">One of its launches.</param>
 internal readonly record struct PlannedLaunch(int Step, KernelLaunch Launch);
 
-/// <summary>An ordered list of steps over one arena, compiled for a fixed batch and a fixed set of taps. Immutable; any number of contexts may run it at once.</summary>
+/// <summary>
+/// An ordered list of steps over one arena, compiled for a fixed batch and a fixed set of taps. Immutable; any number of contexts may run it at once.
+/// </summary>
 internal sealed class CudaPlan : IExecutable
 {
     private readonly CudaStep[] _steps;

@@ -6,7 +6,8 @@ using KernelAD.Tensors;
 namespace KernelAD.Backends.Cuda;
 
 /// <summary>
-/// The memory for one run at a time: the arena on the device, pinned memory for input and results, streams. The plan's launches are captured into one graph when
+/// The memory for one run at a time: the arena on the device, pinned memory for input and results, streams. The plan's launches are captured into one
+/// graph when
 /// the context is made; a run copies the input, replays the graph and copies the results, each on a stream of its own, joined by events, and waits once, at
 /// its end.
 /// </summary>
@@ -216,7 +217,9 @@ internal sealed class CudaRunContext : IRunContext
         }
     }
 
-    /// <summary>After a failure: waits for what was begun, so that the next run finds idle streams. The failure is what gets reported, whatever happens here.</summary>
+    /// <summary>
+    /// After a failure: waits for what was begun, so that the next run finds idle streams. The failure is what gets reported, whatever happens here.
+    /// </summary>
     private void Settle()
     {
         foreach (CudaStream stream in (ReadOnlySpan<CudaStream>)[_upload, _compute, _download])

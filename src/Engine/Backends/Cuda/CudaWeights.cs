@@ -7,7 +7,8 @@ using KernelAD.Weights;
 namespace KernelAD.Backends.Cuda;
 
 /// <summary>
-/// A model file's weights on a CUDA device, and what else plans need there unchanged. Each tensor is read, packed and copied when a plan first asks for it, some
+/// A model file's weights on a CUDA device, and what else plans need there unchanged. Each tensor is read, packed and copied when a plan first asks for
+/// it, some
 /// rows at a time by way of pinned memory.
 /// </summary>
 internal sealed class CudaWeights : SharedWeights
@@ -31,7 +32,9 @@ internal sealed class CudaWeights : SharedWeights
     /// <summary>Bytes taken up so far.</summary>
     public long Bytes { get; private set; }
 
-    /// <summary>The weights of a file on a device: the ones in use if some detector has them already, otherwise new ones that take over <paramref name="file"/>.</summary>
+    /// <summary>
+    /// The weights of a file on a device: the ones in use if some detector has them already, otherwise new ones that take over <paramref name="file"/>.
+    /// </summary>
     public static CudaWeights Of(ModelFile file, ICudaDriver driver, int ordinal, KernelLibrary library) =>
         Of(file, driver, ordinal, f => new CudaWeights(f, new CudaSession(driver, ordinal, library)));
 

@@ -4,7 +4,8 @@ using KernelAD.Interop;
 namespace KernelAD.Backends.Cuda;
 
 /// <summary>
-/// One launch of a kernel, described: it can be listed, captured into a graph, timed, or run by an emulator. Immutable; the addresses among its arguments tie it
+/// One launch of a kernel, described: it can be listed, captured into a graph, timed, or run by an emulator. Immutable; the addresses among its arguments
+/// tie it
 /// to one run context's memory.
 /// </summary>
 internal sealed class KernelLaunch

@@ -4,7 +4,8 @@ using KernelAD.Kernels;
 namespace KernelAD.Backends.Cuda;
 
 /// <summary>
-/// How the Linear kernels want a weight W (N, K): panels of 64 columns of the result, N padded to a multiple of 128 and K to whole tiles with zeros. A tile of a
+/// How the Linear kernels want a weight W (N, K): panels of 64 columns of the result, N padded to a multiple of 128 and K to whole tiles with zeros. A
+/// tile of a
 /// panel is 4096 contiguous bytes: [16 of K][64 columns] floats for the exact kernels, [64 columns][64 bytes along K] for the tensor cores'.
 /// </summary>
 internal static class LinearPanels

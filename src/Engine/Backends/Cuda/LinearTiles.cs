@@ -50,12 +50,13 @@ internal static class LinearTiles
     private static readonly LinearTile Large = new(128, ResidentBlocks: 2), Small = new(64, ResidentBlocks: 4);
 
     /// <summary>
-    /// The table. A second kernel costs some 2 µs and traffic of two floats per result and split, as much as eight tiles of K: fewer are not worth splitting off.
+    /// The table. A second kernel costs some 2 µs and traffic of two floats per result and split, as much as eight tiles of K: fewer are not worth
+    /// splitting off.
     /// </summary>
     public static IReadOnlyList<LinearRule> Rules { get; } =
     [
         // rows from, blocks per multiprocessor from, tiles of K per split from
-        new(65, 1.5, 0, Large, Splits: 1),
+        new(65, 1.5, 0, Large, Splits: 1, MaxPadding: 1.2),
         new(1, 1.0, 0, Small, Splits: 1),
         new(1, 1.0, 8, Small, Splits: 2),
         new(1, 1.0, 8, Small, Splits: 4),
@@ -67,7 +68,8 @@ internal static class LinearTiles
     ];
 
     /// <summary>
-    /// Blocks per multiprocessor up to which a norm is taken into the product that reads it. Every block repeats the norm of its rows before it multiplies: that costs less than a
+    /// Blocks per multiprocessor up to which a norm is taken into the product that reads it. Every block repeats the norm of its rows before it
+    /// multiplies: that costs less than a
     /// launch and a round trip through memory as long as the blocks are few.
     /// </summary>
     public const double MaxNormFill = 6;
@@ -80,7 +82,8 @@ internal static class LinearTiles
             LinearChoice choice = new(m, n, k, type, multiprocessors, rule.Tile, rule.Splits);
             // Splits that would be left without a tile of K do not count.
             bool whole = Tiles(LinearPanels.Tiles(k, type), choice.TilesPerSplit) == rule.Splits;
-            if (m >= rule.MinRows && choice.Blocks >= rule.MinFill * multiprocessors && choice.TilesPerSplit >= rule.MinTilesPerSplit && whole)
+            if (m >= rule.MinRows && choice.Blocks >= rule.MinFill * multiprocessors && choice.TilesPerSplit >= rule.MinTilesPerSplit
+                && choice.Padding <= rule.MaxPadding && whole)
             {
                 return choice;
             }
@@ -89,18 +92,26 @@ internal static class LinearTiles
         throw new InvalidOperationException("the last rule applies to everything");
     }
 
-    /// <summary>Every matrix product of a graph with what is chosen for it.</summary>
+    /// <summary>Every matrix product of a graph with what is chosen for it; a plan may take a norm into some of them, see <see cref="MaxNormFill"/>.</summary>
     /// <param name="graph">The graph, after all passes.</param>
     /// <param name="precision">Arithmetic.</param>
     /// <param name="multiprocessors">Multiprocessors of the GPU: 16 of a Jetson AGX Orin, 108 of an A100, 132 of an H100.</param>
-    public static IReadOnlyList<(string Layer, LinearChoice Choice)> List(Graph.ComputeGraph graph, Precision precision, int multiprocessors) =>
-    [
-        .. from node in graph.Nodes
-           where node.Operator is Graph.Linear or Graph.PatchEmbedding
-           let weight = (Graph.Parameter)node.Inputs[1].Operator
-           let k = (int)(weight.Shape.Count / weight.Shape[0])
-           select (weight.Key, Choose((int)node.Shape.Rows, node.Shape[-1], k, precision.OperandType(), multiprocessors)),
-    ];
+    public static IReadOnlyList<(string Layer, LinearChoice Choice)> List(Graph.ComputeGraph graph, Precision precision, int multiprocessors)
+    {
+        StorageType type = precision.OperandType();
+        return
+        [
+            .. from node in graph.Nodes
+               where node.Operator is Graph.Linear or Graph.PatchEmbedding
+               let weight = (Graph.Parameter)node.Inputs[1].Operator
+               let m = (int)node.Shape.Rows
+               let n = node.Shape[-1]
+               let k = (int)(weight.Shape.Count / weight.Shape[0])
+               select (weight.Key, node.Operator is Graph.PatchEmbedding
+                   ? new LinearChoice(m, n, k, type, multiprocessors, Small, Splits: 1)
+                   : Choose(m, n, k, type, multiprocessors)),
+        ];
+    }
 
     /// <summary>A type's part of the kernels' names.</summary>
     public static string Name(StorageType type) => type switch
@@ -114,10 +125,13 @@ internal static class LinearTiles
     public static int Tiles(int extent, int tile) => (extent + tile - 1) / tile;
 }
 
-/// <summary>A row of the table: a product gets the tile and the splits if it has at least so many rows, blocks per multiprocessor, and tiles of K per split.</summary>
+/// <summary>
+/// A row of the table: a product gets the tile and the splits if it has at least so many rows, blocks per multiprocessor, and tiles of K per split.
+/// </summary>
 /// <param name="MinRows">Rows of the product.</param>
 /// <param name="MinFill">Blocks, splits counted, per multiprocessor.</param>
 /// <param name="MinTilesPerSplit">Tiles of K per split.</param>
 /// <param name="Tile">The tile.</param>
 /// <param name="Splits">Splits of K.</param>
-internal sealed record LinearRule(int MinRows, double MinFill, int MinTilesPerSplit, LinearTile Tile, int Splits);
+/// <param name="MaxPadding">Most operations executed per operation that counts.</param>
+internal sealed record LinearRule(int MinRows, double MinFill, int MinTilesPerSplit, LinearTile Tile, int Splits, double MaxPadding = double.PositiveInfinity);
