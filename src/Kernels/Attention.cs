@@ -6,17 +6,17 @@ using KernelAD.Kernels.Tiles;
 namespace KernelAD.Kernels;
 
 #pragma warning disable IDE0065 // Inside the namespace the aliases need no qualified names.
-using Bytes64 = FastQueriesPair<FastQueriesStep>;
 using Bytes128 = FastQueriesPair<FastQueriesPair<FastQueriesStep>>;
 using Bytes256 = FastQueriesPair<FastQueriesPair<FastQueriesPair<FastQueriesStep>>>;
 using Bytes512 = FastQueriesPair<FastQueriesPair<FastQueriesPair<FastQueriesPair<FastQueriesStep>>>>;
-using Exact64 = ExactOutputPair<ExactOutput32>;
-using Exact128 = ExactOutputPair<ExactOutputPair<ExactOutput32>>;
+using Bytes64 = FastQueriesPair<FastQueriesStep>;
+using ExactValues128 = ExactOutputPair<ExactOutputPair<ExactOutput32>>;
+using ExactValues64 = ExactOutputPair<ExactOutput32>;
 using Keys32 = FastScoresPair<FastScores16>;
 using Keys64 = FastScoresPair<FastScoresPair<FastScores16>>;
+using Values128 = FastOutputPair<FastOutputPair<FastOutputPair<FastOutput16>>>;
 using Values32 = FastOutputPair<FastOutput16>;
 using Values64 = FastOutputPair<FastOutputPair<FastOutput16>>;
-using Values128 = FastOutputPair<FastOutputPair<FastOutputPair<FastOutput16>>>;
 #pragma warning restore IDE0065
 
 /// <summary>
@@ -45,8 +45,8 @@ internal static class Attention
     public static IEnumerable<KernelDefinition> Definitions()
     {
         yield return Fp32<ExactOutput32>("32", 4, 128);
-        yield return Fp32<Exact64>("64", 3, 168);
-        yield return Fp32<Exact128>("128", 3, 200);
+        yield return Fp32<ExactValues64>("64", 3, 168);
+        yield return Fp32<ExactValues128>("128", 3, 200);
         yield return Fp16<Bytes64, Keys64, Values32, Plain>("32", 4, 112, 0.085);
         yield return Fp16<Bytes64, Keys64, Values64, Plain>("32_64", 3, 136, 0.11);
         yield return Fp16<Bytes128, Keys64, Values64, Plain>("64", 3, 152, 0.14);
