@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
-using KernelAD.Kernels;
 using KernelAD.KernelCompiler.Ptx;
+using KernelAD.Kernels;
 
 namespace KernelAD.KernelCompiler;
 

@@ -1,5 +1,5 @@
-using KernelAD.Interop;
 using System.Text.Json.Nodes;
+using KernelAD.Interop;
 using KernelAD.Preprocessing;
 using KernelAD.Tensors;
 using KernelAD.Weights;

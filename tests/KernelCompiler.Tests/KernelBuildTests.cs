@@ -1,6 +1,6 @@
 using System.Reflection;
-using KernelAD.Kernels;
 using KernelAD.KernelCompiler.Ptx;
+using KernelAD.Kernels;
 
 namespace KernelAD.KernelCompiler.Tests;
 

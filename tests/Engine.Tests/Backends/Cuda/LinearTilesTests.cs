@@ -1,9 +1,9 @@
+using System.Text.Json.Nodes;
 using KernelAD.Backends.Cuda;
 using KernelAD.Graph;
 using KernelAD.Kernels;
 using KernelAD.Models;
 using KernelAD.Passes;
-using System.Text.Json.Nodes;
 
 namespace KernelAD.Engine.Tests.Backends.Cuda;
 
