@@ -113,6 +113,8 @@ public sealed class RoundTripTests : IDisposable
         JsonObject facts = result.Json.Single();
         Assert.That((string)facts["vectors"]!, Does.StartWith("Vector"));
         Assert.That((string)facts["pictures"]!, Is.EqualTo("the picture library works"));
-        Assert.That((string)facts["device_cuda"]!, Does.Contain("not part of this build"));
+        Assert.That((string)facts["device_cuda"]!, Does.Contain("available"));
+        Assert.That((string)facts["device_emulated"]!, Does.Contain("sm_80"));
+        Assert.That((string)facts["kernels"]!, Does.Contain("sm_75 and sm_80"));
     }
 }
