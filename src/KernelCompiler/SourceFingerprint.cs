@@ -63,7 +63,9 @@ internal static class SourceFingerprint
             reached.Add(field.FieldType);
         }
 
-        foreach (MethodBase method in definition.GetMethods(Declared).Cast<MethodBase>().Concat(definition.GetConstructors(Declared)))
+        // What defines kernels refers to all of them and is in no kernel.
+        IEnumerable<MethodInfo> methods = definition.GetMethods(Declared).Where(m => m.ReturnType != typeof(KernelDefinition) && m.ReturnType != typeof(IEnumerable<KernelDefinition>));
+        foreach (MethodBase method in methods.Cast<MethodBase>().Concat(definition.GetConstructors(Declared)))
         {
             text.Append($"{method} {method.MethodImplementationFlags}\n");
             Append(method, text, reached);

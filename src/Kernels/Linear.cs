@@ -181,11 +181,13 @@ internal static class Linear
         long panelBytes = (long)allTiles * PanelTileBytes;
         long w = a.Weight + ((Grid.IdxX * side) / PanelColumns * panelBytes) + ((long)firstTile * PanelTileBytes) + (thread * 16);
 
-        LoadFast(copy, unit, side, rows, target, bytesLeft, w, panelBytes);
+        long second = w + panelBytes;
+        LoadFast(copy, unit, side, rows, target, bytesLeft, w, second);
         rows.Advance();
-        LoadFast(copy, unit, side, rows, target + stageBytes, bytesLeft - FastTileBytes, w + PanelTileBytes, panelBytes);
+        LoadFast(copy, unit, side, rows, target + stageBytes, bytesLeft - FastTileBytes, w + PanelTileBytes, second + PanelTileBytes);
         rows.Advance();
         w += 2 * PanelTileBytes;
+        second += 2 * PanelTileBytes;
         bytesLeft -= 2 * FastTileBytes;
 
         // ldmatrix: lane → row and chunk of the piece that it addresses; x in the order of the product's four registers, W for two times 8 columns.
@@ -200,9 +202,10 @@ internal static class Linear
             Threads.Barrier();
 
             // Beyond the split this fetches what nobody reads, beyond K zeros: cheaper than a branch.
-            LoadFast(copy, unit, side, rows, target + write, bytesLeft, w, panelBytes);
+            LoadFast(copy, unit, side, rows, target + write, bytesLeft, w, second);
             rows.Advance();
             w += PanelTileBytes;
+            second += PanelTileBytes;
             bytesLeft -= FastTileBytes;
             sums.Multiply(unit, xRead + read, wRead + read);
             sums.Multiply(unit, (xRead + read) ^ 32, (wRead + read) ^ 32);
@@ -259,7 +262,7 @@ internal static class Linear
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void LoadFast<TRows, TUnit, TCopy>(
-        TCopy copy, TUnit unit, int side, TRows rows, uint target, int bytesLeft, long w, long panelBytes)
+        TCopy copy, TUnit unit, int side, TRows rows, uint target, int bytesLeft, long w, long second)
         where TRows : struct, IFastRows
         where TUnit : struct, IMatrixUnit
         where TCopy : struct, ICopy
@@ -271,8 +274,8 @@ internal static class Linear
         if (side == 128)
         {
             rows.CopyFour(copy, unit, target, HalfTile, bytes);
-            copy.Copy16(wTarget + (2 * HalfTile), w + panelBytes, bytes);
-            copy.Copy16(wTarget + (3 * HalfTile), w + panelBytes + HalfTile, bytes);
+            copy.Copy16(wTarget + (2 * HalfTile), second, bytes);
+            copy.Copy16(wTarget + (3 * HalfTile), second + HalfTile, bytes);
         }
         else
         {
