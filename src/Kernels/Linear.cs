@@ -17,7 +17,10 @@ namespace KernelAD.Kernels;
 internal static class Linear
 {
     private const int PanelColumns = 64;
-    private const int PanelTileBytes = 4096;
+
+    /// <summary>Bytes of a panel's tile along K: 64 columns of 64 bytes, or 16 rows of 64 floats.</summary>
+    internal const int PanelTileBytes = 4096;
+
     private const int ReduceThreads = 256;
 
     /// <summary>Length along K of an exact product's tile.</summary>

@@ -17,7 +17,6 @@ internal static class NormLinear
     private const int Columns = 128;
     private const int ExactRows = 32;
     private const int FastRows = 64;
-    private const int PanelTileBytes = 4096;
     private const uint ExactKRow = (ExactRows + 4) * sizeof(float);
     private const uint ExactStage = Linear.ExactTile * Columns * sizeof(float);
     private const uint FastStage = Columns * Linear.FastTileBytes;
@@ -46,7 +45,7 @@ internal static class NormLinear
         uint rows = Shared.Base(), stages = rows + ((uint)(tiles * Linear.ExactTile) * ExactKRow);
 
         // W: a thread copies 16 bytes of every eighth k-row of both panels.
-        long panelBytes = (long)tiles * PanelTileBytes;
+        long panelBytes = (long)tiles * Linear.PanelTileBytes;
         long w = a.Weight + (Grid.IdxX * 2 * panelBytes) + (thread * 16);
         uint wTarget = stages + (uint)((thread >> 4) * Columns * sizeof(float)) + (uint)((thread & 15) * 16);
         LoadExact(copy, wTarget, w, panelBytes);
@@ -68,7 +67,7 @@ internal static class NormLinear
         {
             copy.WaitAll();
             Threads.Barrier();
-            w += PanelTileBytes;
+            w += Linear.PanelTileBytes;
             uint next = ExactStage - stage;
             if (tile < tiles)
             {
@@ -103,13 +102,13 @@ internal static class NormLinear
 
         // W: a thread copies one chunk of every 32nd column.
         int chunk = thread & 3, column = thread >> 2;
-        long panelBytes = (long)tiles * PanelTileBytes;
+        long panelBytes = (long)tiles * Linear.PanelTileBytes;
         long w = a.Weight + (Grid.IdxX * 2 * panelBytes) + (thread * 16);
         uint wTarget = stages + (uint)((column * Linear.FastTileBytes) + ((chunk ^ ((column >> 1) & 3)) << 4));
         int tilesLeft = tiles;
         LoadFast(copy, wTarget, tilesLeft, w, panelBytes);
-        LoadFast(copy, wTarget + FastStage, --tilesLeft, w + PanelTileBytes, panelBytes);
-        w += 2 * PanelTileBytes;
+        LoadFast(copy, wTarget + FastStage, --tilesLeft, w + Linear.PanelTileBytes, panelBytes);
+        w += 2 * Linear.PanelTileBytes;
 
         // Eight lanes share a row, four neighbouring values each: four rows' stores fill all banks once.
         int lane = Threads.Lane, warp = Threads.Warp;
@@ -141,7 +140,7 @@ internal static class NormLinear
             copy.WaitAllButOne();
             Threads.Barrier();
             LoadFast(copy, wTarget + write, --tilesLeft, w, panelBytes);
-            w += PanelTileBytes;
+            w += Linear.PanelTileBytes;
             sums.Multiply(unit, xRead, wRead + read);
             sums.Multiply(unit, xRead ^ 32, (wRead + read) ^ 32);
             xRead += FastRows * Linear.FastTileBytes;
@@ -168,9 +167,9 @@ internal static class NormLinear
     {
         const uint EightRows = 8 * Columns * sizeof(float);
         copy.Copy16(target, w, 16);
-        copy.Copy16(target + EightRows, w + (PanelTileBytes / 2), 16);
+        copy.Copy16(target + EightRows, w + (Linear.PanelTileBytes / 2), 16);
         copy.Copy16(target + 256, w + panelBytes, 16);
-        copy.Copy16(target + 256 + EightRows, w + panelBytes + (PanelTileBytes / 2), 16);
+        copy.Copy16(target + 256 + EightRows, w + panelBytes + (Linear.PanelTileBytes / 2), 16);
         copy.Commit();
     }
 
@@ -178,7 +177,7 @@ internal static class NormLinear
     private static void LoadFast<TCopy>(TCopy copy, uint target, int tilesLeft, long w, long panelBytes)
         where TCopy : struct, ICopy
     {
-        const uint HalfTile = PanelTileBytes / 2;
+        const uint HalfTile = Linear.PanelTileBytes / 2;
         uint bytes = tilesLeft > 0 ? 16u : 0u;
         copy.Copy16(target, w, bytes);
         copy.Copy16(target + HalfTile, w + HalfTile, bytes);
