@@ -13,6 +13,9 @@ public enum BinaryFunction
 
     /// <summary>a · b.</summary>
     Multiply,
+
+    /// <summary>a / b, as IEEE 754 has it: no guard against zero.</summary>
+    Divide,
 }
 
 /// <summary>y = f(a, b), shapes broadcast from the last dimension as numpy does.</summary>
@@ -52,6 +55,24 @@ public enum UnaryFunction
 
     /// <summary>x².</summary>
     Square,
+
+    /// <summary>x · sigmoid(x), also called SiLU.</summary>
+    Swish,
+
+    /// <summary>1 / (1 + exp(−x)).</summary>
+    Sigmoid,
+
+    /// <summary>tanh(x).</summary>
+    Tanh,
+
+    /// <summary>log(1 + exp(x)), and x itself above 20 as torch has it.</summary>
+    Softplus,
+
+    /// <summary>|x|.</summary>
+    Abs,
+
+    /// <summary>1/√x.</summary>
+    ReciprocalSqrt,
 }
 
 /// <summary>y = f(x) element by element.</summary>
@@ -65,7 +86,11 @@ public sealed record Unary(UnaryFunction Function) : Operator
     public override Shape InferShape(IReadOnlyList<Shape> inputs) => inputs[0];
 
     /// <inheritdoc/>
-    public override long Flops(Node node) => node.Shape.Count * (Function == UnaryFunction.Gelu ? 20 : 1);
+    public override long Flops(Node node) => node.Shape.Count * Function switch
+    {
+        UnaryFunction.Gelu or UnaryFunction.Swish or UnaryFunction.Sigmoid or UnaryFunction.Tanh or UnaryFunction.Softplus => 20,
+        _ => 1,
+    };
 }
 
 /// <summary>y = scale · x + offset with fixed numbers.</summary>
@@ -78,4 +103,14 @@ public sealed record Affine(float Scale, float Offset) : Operator
 
     /// <inheritdoc/>
     public override long Flops(Node node) => 2 * node.Shape.Count;
+}
+
+/// <summary>y = exp(x − max) / Σ exp(x − max) over the last dimension.</summary>
+public sealed record Softmax : Operator
+{
+    /// <inheritdoc/>
+    public override Shape InferShape(IReadOnlyList<Shape> inputs) => inputs[0];
+
+    /// <inheritdoc/>
+    public override long Flops(Node node) => 24 * node.Shape.Count;
 }

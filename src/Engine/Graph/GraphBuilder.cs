@@ -56,6 +56,22 @@ public sealed class GraphBuilder
         return node;
     }
 
+    /// <summary>Fixed values that follow from the configuration, under a name unlike every tensor's.</summary>
+    public Node Table(string key, float[] values, params ReadOnlySpan<int> extents)
+    {
+        if (!_parameters.TryGetValue(key, out Node? node))
+        {
+            Shape shape = new(extents);
+            bool outer = _sliced;
+            _sliced = false;
+            node = Add(new Table(key, values, shape));
+            _sliced = outer;
+            _parameters.Add(key, node);
+        }
+
+        return node;
+    }
+
     /// <summary>Declares a result of every run.</summary>
     public Node Output(string name, Node node)
     {
@@ -91,14 +107,78 @@ public sealed class GraphBuilder
     public Node LayerNorm(Node x, string prefix, double epsilon) =>
         Add(new LayerNorm((float)epsilon), x, Parameter(prefix + ".weight"), Parameter(prefix + ".bias"));
 
+    /// <summary>Linear layer with any weight (N, K), and a bias (N) unless it is null.</summary>
+    public Node Linear(Node x, Node weight, Node? bias) =>
+        bias is null ? Add(new Linear(HasBias: false), x, weight) : Add(new Linear(HasBias: true), x, weight, bias);
+
+    /// <summary>
+    /// Convolution of (N, H, W, C) with the parameter <c>prefix.weight</c>, and <c>prefix.bias</c> if it has a bias. One with a 1×1 kernel is a linear layer over the pixels,
+    /// and is written as such.
+    /// </summary>
+    public Node Convolution(Node x, string prefix, int stride, Padding padding, int groups = 1, bool bias = false)
+    {
+        Node weight = Parameter(prefix + ".weight");
+        Node? b = bias ? Parameter(prefix + ".bias") : null;
+        if (weight.Shape[2] == 1 && weight.Shape[3] == 1 && stride == 1 && padding == default && groups == 1)
+        {
+            return Linear(x, weight, b);
+        }
+
+        Convolution op = new(stride, padding, groups, HasBias: bias);
+        return b is null ? Add(op, x, weight) : Add(op, x, weight, b);
+    }
+
+    /// <summary>Transposed convolution of (N, H, W, C) with the parameters <c>prefix.weight</c> and <c>prefix.bias</c>.</summary>
+    public Node TransposedConvolution(Node x, string prefix, int stride, int padding) =>
+        Add(new TransposedConvolution(stride, padding, HasBias: true), x, Parameter(prefix + ".weight"), Parameter(prefix + ".bias"));
+
+    /// <summary>Batch normalisation with the parameters <c>weight</c>, <c>bias</c>, <c>running_mean</c> and <c>running_var</c> under the prefix.</summary>
+    public Node BatchNorm(Node x, string prefix, double epsilon) => Add(
+        new BatchNorm((float)epsilon),
+        x,
+        Parameter(prefix + ".weight"),
+        Parameter(prefix + ".bias"),
+        Parameter(prefix + ".running_mean"),
+        Parameter(prefix + ".running_var"));
+
+    /// <summary>Maximum pooling of (N, H, W, C).</summary>
+    public Node MaxPool(Node x, int kernel, int stride, int padding) => Add(new MaxPool(kernel, stride, padding), x);
+
     /// <summary>Multi-head attention.</summary>
-    public Node Attention(Node q, Node k, Node v, int heads, double scale) => Add(new Attention(heads, (float)scale), q, k, v);
+    public Node Attention(Node q, Node k, Node v, int heads, double scale, NeighborMask? mask = null) => Add(new Attention(heads, (float)scale, mask), q, k, v);
+
+    /// <summary>Softmax over the last dimension.</summary>
+    public Node Softmax(Node x) => Add(new Softmax(), x);
 
     /// <summary>Exact GELU.</summary>
     public Node Gelu(Node x) => Add(new Unary(UnaryFunction.Gelu), x);
 
     /// <summary>x².</summary>
     public Node Square(Node x) => Add(new Unary(UnaryFunction.Square), x);
+
+    /// <summary>max(x, 0).</summary>
+    public Node Relu(Node x) => Add(new Unary(UnaryFunction.Relu), x);
+
+    /// <summary>x · sigmoid(x).</summary>
+    public Node Swish(Node x) => Add(new Unary(UnaryFunction.Swish), x);
+
+    /// <summary>1 / (1 + exp(−x)).</summary>
+    public Node Sigmoid(Node x) => Add(new Unary(UnaryFunction.Sigmoid), x);
+
+    /// <summary>tanh(x).</summary>
+    public Node Tanh(Node x) => Add(new Unary(UnaryFunction.Tanh), x);
+
+    /// <summary>log(1 + exp(x)).</summary>
+    public Node Softplus(Node x) => Add(new Unary(UnaryFunction.Softplus), x);
+
+    /// <summary>|x|.</summary>
+    public Node Abs(Node x) => Add(new Unary(UnaryFunction.Abs), x);
+
+    /// <summary>a · b.</summary>
+    public Node Multiply(Node a, Node b) => Add(new Binary(BinaryFunction.Multiply), a, b);
+
+    /// <summary>a / b.</summary>
+    public Node Divide(Node a, Node b) => Add(new Binary(BinaryFunction.Divide), a, b);
 
     /// <summary>a + b.</summary>
     public Node Add(Node a, Node b) => Add(new Binary(BinaryFunction.Add), a, b);
@@ -141,6 +221,21 @@ public sealed class GraphBuilder
 
     /// <summary>Bilinear interpolation.</summary>
     public Node Resize(Node x, int height, int width, bool alignCorners) => Add(new Resize(height, width, alignCorners), x);
+
+    /// <summary>Bilinear interpolation of (N, H, W, C).</summary>
+    public Node ResizeChannelsLast(Node x, int height, int width, bool alignCorners) => Add(new Resize(height, width, alignCorners, ChannelsLast: true), x);
+
+    /// <summary>Euclidean distance of corresponding tokens.</summary>
+    public Node EuclideanDistance(Node a, Node b) => Add(new EuclideanDistance(), a, b);
+
+    /// <summary>Structural similarity per pixel.</summary>
+    public Node StructuralSimilarity(Node a, Node b, float[] taps, double c1, double c2) => Add(new StructuralSimilarity(taps, (float)c1, (float)c2), a, b);
+
+    /// <summary>A capsule's squash.</summary>
+    public Node Squash(Node x) => Add(new Squash(), x);
+
+    /// <summary>Negative log-likelihood under a mixture of Gaussians.</summary>
+    public Node MixtureLikelihood(Node x, Node pi, Node mu, Node logVariance, bool logSumExp) => Add(new MixtureLikelihood(logSumExp), x, pi, mu, logVariance);
 
     /// <summary>Cosine distance of corresponding tokens.</summary>
     public Node CosineDistance(Node a, Node b) => Add(new CosineDistance(), a, b);

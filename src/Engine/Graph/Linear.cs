@@ -13,11 +13,23 @@ public enum Activation
 
     /// <summary>x/2 · (1 + erf(x/√2)), the exact form.</summary>
     Gelu,
+
+    /// <summary>x · sigmoid(x), also called SiLU.</summary>
+    Swish,
+
+    /// <summary>1 / (1 + exp(−x)).</summary>
+    Sigmoid,
+
+    /// <summary>tanh(x).</summary>
+    Tanh,
+
+    /// <summary>log(1 + exp(x)), and x itself above 20 as torch has it.</summary>
+    Softplus,
 }
 
 /// <summary>
 /// y = activation(x Wᵀ + b) + r over the last dimension.
-/// Operands: x (…, K), W (N, K), then b (N) if <see cref="HasBias"/>, then r (…, N) if <see cref="HasResidual"/>. Result (…, N).
+/// Operands: x (…, K), W (N, K) or a 1×1 convolution's (N, K, 1, 1), then b (N) if <see cref="HasBias"/>, then r (…, N) if <see cref="HasResidual"/>. Result (…, N).
 /// Models write it with bias only; the fusion pass adds activation and residual.
 /// </summary>
 /// <param name="HasBias">Whether operand b is there.</param>
@@ -30,7 +42,7 @@ public sealed record Linear(bool HasBias, Activation Activation = Activation.Non
     {
         Shape x = inputs[0], w = inputs[1];
         Require(inputs.Count == 2 + (HasBias ? 1 : 0) + (HasResidual ? 1 : 0), "wrong number of operands", inputs);
-        Require(x.Rank >= 1 && w.Rank == 2 && x[-1] == w[1], "x (…, K) and W (N, K) must agree in K", inputs);
+        Require(x.Rank >= 1 && w.Rank >= 2 && x[-1] == w[1] && w.Count == (long)w[0] * w[1], "x (…, K) and W (N, K) must agree in K", inputs);
         Require(!HasBias || (inputs[2].Rank == 1 && inputs[2][0] == w[0]), "b must be (N)", inputs);
         Shape y = x.With(-1, w[0]);
         Require(!HasResidual || inputs[^1] == y, "the residual must have the result's shape", inputs);

@@ -60,13 +60,15 @@ public sealed record AveragePool(int Kernel, int Stride) : Operator
 /// <param name="Height">New height.</param>
 /// <param name="Width">New width.</param>
 /// <param name="AlignCorners">Which convention.</param>
-public sealed record Resize(int Height, int Width, bool AlignCorners) : Operator
+/// <param name="ChannelsLast">Whether operand and result are (N, H, W, C) instead.</param>
+public sealed record Resize(int Height, int Width, bool AlignCorners, bool ChannelsLast = false) : Operator
 {
     /// <inheritdoc/>
     public override Shape InferShape(IReadOnlyList<Shape> inputs)
     {
-        Require(inputs[0].Rank == 4, "x must be (N, C, H, W)", inputs);
-        return inputs[0].With(2, Height).With(3, Width);
+        Require(inputs[0].Rank == 4, ChannelsLast ? "x must be (N, H, W, C)" : "x must be (N, C, H, W)", inputs);
+        int y = ChannelsLast ? 1 : 2;
+        return inputs[0].With(y, Height).With(y + 1, Width);
     }
 
     /// <inheritdoc/>
@@ -106,4 +108,38 @@ public sealed record GradientMagnitudeSimilarity(float C = 0.0026f) : Operator
 
     /// <inheritdoc/>
     public override long Flops(Node node) => 45 * node.Shape.Count;
+}
+
+/// <summary>√Σ(a − b)² over the last dimension. Operands (N, L, D); result (N, L).</summary>
+public sealed record EuclideanDistance : Operator
+{
+    /// <inheritdoc/>
+    public override Shape InferShape(IReadOnlyList<Shape> inputs)
+    {
+        Require(inputs[0] == inputs[1] && inputs[0].Rank == 3, "operands must be (N, L, D) alike", inputs);
+        return new Shape(inputs[0][0], inputs[0][1]);
+    }
+
+    /// <inheritdoc/>
+    public override long Flops(Node node) => 3 * node.Inputs[0].Shape.Count;
+}
+
+/// <summary>
+/// Structural similarity per pixel and channel (Wang et al. 2004): with E the separable filter with zeros beyond the border, μ = E[x],
+/// σ² = E[x²] − μ², σ_ab = E[ab] − μ_a μ_b: (2μ_a μ_b + c₁)(2σ_ab + c₂) / ((μ_a² + μ_b² + c₁)(σ_a² + σ_b² + c₂)). Operands and result (N, C, H, W).
+/// </summary>
+/// <param name="Taps">The one-dimensional window, an odd number of taps.</param>
+/// <param name="C1">c₁, 0.01² for pixels in [0, 1].</param>
+/// <param name="C2">c₂, 0.03² for pixels in [0, 1].</param>
+public sealed record StructuralSimilarity(float[] Taps, float C1, float C2) : Operator
+{
+    /// <inheritdoc/>
+    public override Shape InferShape(IReadOnlyList<Shape> inputs)
+    {
+        Require(inputs[0] == inputs[1] && inputs[0].Rank == 4 && Taps.Length % 2 == 1, "operands must be (N, C, H, W) alike and the taps odd in number", inputs);
+        return inputs[0];
+    }
+
+    /// <inheritdoc/>
+    public override long Flops(Node node) => ((5 * 4L * Taps.Length) + 20) * node.Shape.Count;
 }

@@ -11,14 +11,26 @@ public sealed record Input(string Key, Shape Shape) : Operator
     public override Shape InferShape(IReadOnlyList<Shape> inputs) => Shape;
 }
 
-/// <summary>A tensor of the model file, by its key.</summary>
+/// <summary>A tensor that is the same for every picture: of the model file, by its key, unless a derived type says otherwise.</summary>
 /// <param name="Key">Key in the file.</param>
 /// <param name="Shape">Its shape there.</param>
-public sealed record Parameter(string Key, Shape Shape) : Operator
+public record Parameter(string Key, Shape Shape) : Operator
 {
     /// <inheritdoc/>
     public override Shape InferShape(IReadOnlyList<Shape> inputs) => Shape;
 }
+
+/// <summary>Fixed values that follow from the configuration (sine positions).</summary>
+/// <param name="Key">A name for them, unlike every key in the file.</param>
+/// <param name="Values">The elements, row-major.</param>
+/// <param name="Shape">Their shape.</param>
+public sealed record Table(string Key, float[] Values, Shape Shape) : Parameter(Key, Shape);
+
+/// <summary>What a graph without input makes of the file's tensors; computed when the weights are loaded.</summary>
+/// <param name="Key">A name for it, unlike every key in the file.</param>
+/// <param name="Recipe">The graph; its only output is the value.</param>
+/// <param name="Shape">The output's shape.</param>
+public sealed record Folded(string Key, ComputeGraph Recipe, Shape Shape) : Parameter(Key, Shape);
 
 /// <summary>A fixed tensor with one value everywhere: what a missing optional parameter stands for.</summary>
 /// <param name="Value">The value of every element.</param>
