@@ -29,7 +29,7 @@ public sealed record UniAdConfig
     /// <summary>Whether norms come before attention and feed-forward ["normalize_before"], published false.</summary>
     public bool NormalizeBefore { get; init; }
 
-    /// <summary>["pos_embed_type"]: "learned" (published; the code's "v3") or "sine" ("v2").</summary>
+    /// <summary>["pos_embed_type"]: "learned" (published) or "sine".</summary>
     public string PositionEmbedding { get; init; } = "learned";
 
     /// <summary>["image_score"]: "max" (of the pooled map: MVTec AD) or "mean" (of the map: CIFAR-10).</summary>
@@ -44,7 +44,7 @@ public sealed record UniAdConfig
         {
             Network = FeatureReconstructionConfig.Read(r, side: 224, layers: 4),
             NormalizeBefore = r.Flag("normalize_before", fallback: false),
-            PositionEmbedding = r.Choice("pos_embed_type", "learned", "learned", "sine", "v2", "v3") is "learned" or "v3" ? "learned" : "sine",
+            PositionEmbedding = r.Choice("pos_embed_type", "learned", "learned", "sine"),
             ImageScore = r.Choice("image_score", "max", "max", "mean"),
             Interpolation = r.Choice("interpolation", "bilinear", "bilinear", "lanczos"),
         };
