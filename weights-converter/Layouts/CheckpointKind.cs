@@ -11,16 +11,20 @@ internal sealed record CheckpointKind(string What, string? Model = null)
     /// <summary>An EfficientNet: no model of its own, but the backbone of ADTR and UniAD.</summary>
     public static readonly CheckpointKind EfficientNet = new("an EfficientNet backbone (of an ADTR or a UniAD?)");
 
+    /// <summary>The second file of a VT-ADL.</summary>
+    public static readonly CheckpointKind VtAdlMixture = new("the mixture network of a VT-ADL (whose autoencoder is a file of its own)");
+
+    /// <summary>torchvision's ResNet: no model of its own, but the backbone of a UTRAD.</summary>
+    public static readonly CheckpointKind ResNet = new("a ResNet (the backbone of a UTRAD?)");
+
     private static readonly CheckpointKind InTra = new("an InTra checkpoint (jhy12/inpainting-transformer)", "InTra");
     private static readonly CheckpointKind VitAd = new("a ViTAD checkpoint", "ViTAD");
     private static readonly CheckpointKind InTraUzl = new("an InTra checkpoint of uzl/inpainting-transformer, a variant with ordinary attention and channel-first patches");
     private static readonly CheckpointKind UniAd = new("a UniAD checkpoint (a table of queries in every decoder layer)", "UniAD");
     private static readonly CheckpointKind UniAdOfAder = new("a UniAD checkpoint of ADer", "UniAD");
     private static readonly CheckpointKind Adtr = new("an ADTR checkpoint (one table of queries)", "ADTR");
-    private static readonly CheckpointKind Utrad = new("a UTRAD checkpoint");
-    private static readonly CheckpointKind VtAdl = new("a VT-ADL checkpoint");
-    private static readonly CheckpointKind VtAdlMixture = new("the mixture network of a VT-ADL");
-    private static readonly CheckpointKind ResNet = new("a ResNet backbone");
+    private static readonly CheckpointKind Utrad = new("a UTRAD checkpoint", "UTRAD");
+    private static readonly CheckpointKind VtAdl = new("the autoencoder of a VT-ADL", "VT-ADL");
     private static readonly CheckpointKind MocoV3 = new("a MoCo v3 checkpoint");
 
     private static readonly string[] EfficientNetStems = ["_conv_stem.weight", "conv_stem.weight", "backbone._conv_stem.weight", "backbone.conv_stem.weight"];

@@ -25,6 +25,9 @@ public sealed record TapComparison(string Tap, double WorstError, double Share, 
 /// </summary>
 public sealed class GoldenCase
 {
+    private const string MapShift = "anomaly_map_offset";
+    private const string ShiftedMap = "anomaly_map_minus_offset_f16";
+
     private readonly string _folder;
     private readonly JsonObject _case;
 
@@ -45,6 +48,10 @@ public sealed class GoldenCase
 
     /// <summary>Whether the weights are given by formula instead of by a checkpoint.</summary>
     public bool HasFormulaWeights => !File.Exists(Path.Combine(_folder, "weights.pth"));
+
+    /// <summary>The files that the case's weights are converted from: the checkpoint, and VT-ADL's mixture network or UTRAD's backbone.</summary>
+    public IReadOnlyList<string> Checkpoints =>
+        [.. ((string[])["weights.pth", "weights_mdn.pth", "backbone.pth"]).Select(f => Path.Combine(_folder, f)).Where(File.Exists)];
 
     /// <summary>Gain of 4-D formula weights.</summary>
     public double KernelGain => _case["gain"]?["all"]?.GetValue<double>() ?? 1.6;
@@ -90,6 +97,12 @@ public sealed class GoldenCase
         List<TapComparison> comparisons = [];
         foreach ((string tap, JsonNode? tolerance) in tolerances)
         {
+            // The constant that a map in float16 is shifted by is part of its encoding, no value to compare.
+            if (tap == MapShift)
+            {
+                continue;
+            }
+
             string source = sources[tap];
             if (!known.Contains(source))
             {
@@ -106,9 +119,13 @@ public sealed class GoldenCase
         return comparisons;
     }
 
-    /// <summary>The value that a golden tap is taken from: subsampled and rounded copies go back to their original.</summary>
-    private static string EngineTap(string tap) =>
-        tap == "recon_f16" ? "recon" : tap.EndsWith(".sub", StringComparison.Ordinal) ? tap[..^".sub".Length] : tap;
+    /// <summary>The value that a golden tap is taken from: subsampled, shifted and rounded copies go back to their original.</summary>
+    private static string EngineTap(string tap) => tap switch
+    {
+        "recon_f16" => "recon",
+        ShiftedMap => "anomaly_map",
+        _ => tap.EndsWith(".sub", StringComparison.Ordinal) ? tap[..^".sub".Length] : tap,
+    };
 
     private static TapComparison Compare(string tap, Tensor ours, SafetensorsFile io, JsonObject bound)
     {
@@ -161,6 +178,12 @@ public sealed class GoldenCase
         {
             int stride = ours.Data.Length / ours.Shape[0];
             return [.. ReadIntegers(io, "selected_windows").SelectMany(w => ours.Data.AsSpan((int)w * stride, stride).ToArray())];
+        }
+
+        if (tap == ShiftedMap)
+        {
+            float shift = Read(io, MapShift).Data[0];
+            return [.. ours.Data.Select(v => v - shift)];
         }
 
         if (!tap.EndsWith(".sub", StringComparison.Ordinal))
@@ -220,6 +243,7 @@ public sealed class GoldenCase
         JsonObject config = Config;
         (int height, int width) = config["image"] is JsonArray image
             ? (image[0]!.GetValue<int>(), image[1]!.GetValue<int>())
+            : config["image_size"] is JsonNode side ? (side.GetValue<int>(), side.GetValue<int>())
             : (config["image_h"]!.GetValue<int>(), config["image_w"]!.GetValue<int>());
         Tensor tensor = new(new Shape(1, 3, height, width));
         FormulaTensor.FillUniform(name, tensor.Data);
