@@ -20,8 +20,9 @@ internal static class FoldConstants
         {
             if (IsFoldable(node) && node.Inputs.All(constants.Contains))
             {
+                // Inside a recipe, or where a constant is asked for by name, the node itself is computed: its weights have to be packed there too.
                 constants.Add(node);
-                return null;
+                return rewriter.Add(node.Operator, node.Sliced, [.. node.Inputs.Select((input, i) => IsWeight(node, i) ? Fold(input, asWeight: true) : rewriter[input])]);
             }
 
             return node.Inputs.Any(constants.Contains)
