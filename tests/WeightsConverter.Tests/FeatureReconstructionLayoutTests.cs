@@ -434,7 +434,7 @@ public class FeatureReconstructionLayoutTests
     }
 
     /// <summary>An ADTR checkpoint without its backbone, saved, and the backbone's tensors.</summary>
-    private static (string Rest, Dictionary<string, object?> Backbone, TorchFile BackboneFile) Split(Workspace w)
+    private static (string Checkpoint, Dictionary<string, object?> Backbone, TorchFile BackboneFile) Split(Workspace w)
     {
         (TorchFile file, Dictionary<string, object?> tensors) = TinyModels.Checkpoint("ADTR", Config);
         (TorchFile backboneFile, Dictionary<string, object?> backbone) = TinyModels.Checkpoint("ADTR", Config);
