@@ -235,8 +235,7 @@ public class LayoutTests
     [TestCase("reconstruction.query_embed.weight", "ADTR")]
     [TestCase("module.reconstruction.transformer.decoder.layers.0.learned_embed.weight", "UniAD")]
     [TestCase("net_ad.input_proj.weight", "UniAD checkpoint of ADer")]
-    [TestCase("global_position_embedding.weight", "UTRAD")]
-    [TestCase("Digcap.W", "VT-ADL")]
+    [TestCase("sigma_sq.weight", "VT-ADL")]
     [TestCase("layer1.0.conv1.weight", "ResNet")]
     [TestCase("who.knows", "who.knows")]
     public void Other_checkpoints_are_called_what_they_are(string key, string message)
