@@ -18,38 +18,48 @@ internal static class SourceFingerprint
     private static readonly Dictionary<short, OpCode> OpCodesByValue = typeof(OpCodes).GetFields(BindingFlags.Public | BindingFlags.Static)
         .Select(f => (OpCode)f.GetValue(null)!).ToDictionary(o => o.Value);
 
+    // Not the module's version id: through the symbols' list of references that changes with every kernel.
+    private static readonly string Compiler = Hash(Text(Reached(typeof(SourceFingerprint).Assembly.GetTypes(), typeof(SourceFingerprint).Assembly)));
+
     /// <summary>The fingerprint, in hexadecimal.</summary>
     public static string Of(KernelDefinition kernel, KernelTarget target)
     {
         MethodInfo method = kernel.Methods[target];
         StringBuilder source = new();
         source.Append($"{kernel.Name} {kernel.Threads} {kernel.MinBlocks} {kernel.SharedBytes} {target} {method}\n");
-        source.Append($"{typeof(SourceFingerprint).Module.ModuleVersionId} {typeof(ILGPU.Context).Assembly.FullName}\n");
-        SortedDictionary<string, string> types = new(StringComparer.Ordinal);
-        Collect(method.DeclaringType!, method.Module.Assembly, types);
-        foreach (Type argument in method.GetGenericArguments())
-        {
-            Collect(argument, method.Module.Assembly, types);
-        }
-
-        foreach ((string name, string text) in types)
-        {
-            source.Append(name).Append('\n').Append(text);
-        }
-
-        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(source.ToString())));
+        source.Append($"{Compiler} {typeof(ILGPU.Context).Assembly.FullName}\n");
+        source.Append(Text(Reached(method)));
+        return Hash(source.ToString());
     }
 
-    private static void Collect(Type type, Assembly kernels, SortedDictionary<string, string> types)
+    /// <summary>Names and contents of the types of its assembly that a kernel is made of.</summary>
+    public static IReadOnlyDictionary<string, string> Reached(MethodInfo kernel) => Reached([kernel.DeclaringType!, .. kernel.GetGenericArguments()], kernel.Module.Assembly);
+
+    private static SortedDictionary<string, string> Reached(IEnumerable<Type> roots, Assembly assembly)
+    {
+        SortedDictionary<string, string> types = new(StringComparer.Ordinal);
+        foreach (Type root in roots)
+        {
+            Collect(root, assembly, types);
+        }
+
+        return types;
+    }
+
+    private static string Text(IEnumerable<KeyValuePair<string, string>> types) => string.Join('\n', types.Select(t => $"{t.Key}\n{t.Value}"));
+
+    private static string Hash(string text) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
+
+    private static void Collect(Type type, Assembly assembly, SortedDictionary<string, string> types)
     {
         if (type.HasElementType)
         {
-            Collect(type.GetElementType()!, kernels, types);
+            Collect(type.GetElementType()!, assembly, types);
             return;
         }
 
         Type definition = type.IsGenericType ? type.GetGenericTypeDefinition() : type;
-        if (definition.Assembly != kernels || definition.IsGenericParameter || types.ContainsKey(definition.FullName!))
+        if (definition.Assembly != assembly || definition.IsGenericParameter || types.ContainsKey(definition.FullName!))
         {
             return;
         }
@@ -74,7 +84,7 @@ internal static class SourceFingerprint
         types[definition.FullName!] = text.ToString();
         foreach (Type next in reached)
         {
-            Collect(next, kernels, types);
+            Collect(next, assembly, types);
         }
     }
 

@@ -61,6 +61,18 @@ public sealed class KernelBuildTests
     }
 
     [Test]
+    public void A_kernel_is_made_of_its_own_family_and_products_share_theirs()
+    {
+        HashSet<string> families = [.. KernelCatalog.All.SelectMany(k => k.Methods.Values).Select(m => m.DeclaringType!.FullName!)];
+        foreach (MethodInfo method in KernelCatalog.All.SelectMany(k => k.Methods.Values))
+        {
+            IEnumerable<string> others = SourceFingerprint.Reached(method).Keys.Where(t => families.Contains(t) && t != method.DeclaringType!.FullName);
+            bool isProduct = method.DeclaringType!.Name is "NormLinear" or "PatchEmbedding";
+            Assert.That(others, isProduct ? Is.SubsetOf(["KernelAD.Kernels.Linear"]) : Is.Empty, $"{method}");
+        }
+    }
+
+    [Test]
     public void Every_argument_structure_has_the_size_that_the_ptx_states()
     {
         foreach (KernelDefinition kernel in KernelCatalog.All)

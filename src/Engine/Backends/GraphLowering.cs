@@ -114,7 +114,7 @@ internal abstract class GraphLowering
     /// <summary>A layer's name in listings: its weight's key without the suffix.</summary>
     protected static string ParameterName(Node weight)
     {
-        string key = ((Parameter)weight.Operator).Key;
+        string key = weight.Operator is Folded folded ? folded.Source : ((Parameter)weight.Operator).Key;
         return key.EndsWith(".weight", StringComparison.Ordinal) ? key[..^".weight".Length] : key;
     }
 

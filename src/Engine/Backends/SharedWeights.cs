@@ -1,3 +1,6 @@
+using System.Collections.Concurrent;
+using KernelAD.Backends.Cpu;
+using KernelAD.Graph;
 using KernelAD.Weights;
 
 namespace KernelAD.Backends;
@@ -12,12 +15,16 @@ internal abstract class SharedWeights : IDisposable
     private static readonly Dictionary<Place, SharedWeights> Shared = [];
 
     private readonly ModelFile _file;
+    private readonly ConcurrentDictionary<string, Parameter> _derived = new(StringComparer.Ordinal);
+    private (string Key, Evaluation Value)? _folded;
+    private readonly bool _ownsFile;
     private Place _place;
     private int _owners;
 
-    protected SharedWeights(ModelFile file)
+    protected SharedWeights(ModelFile file, bool ownsFile = true)
     {
         _file = file;
+        _ownsFile = ownsFile;
     }
 
     /// <summary>Where the weights come from and where they are. The driver counts by reference; it is null on the CPU.</summary>
@@ -40,7 +47,11 @@ internal abstract class SharedWeights : IDisposable
         }
 
         Free();
-        _file.Dispose();
+        ReleaseFolded();
+        if (_ownsFile)
+        {
+            _file.Dispose();
+        }
     }
 
     /// <summary>The weights of a file: the ones in use if some detector has them already, otherwise new ones that take over <paramref name="file"/>.</summary>
@@ -88,16 +99,53 @@ internal abstract class SharedWeights : IDisposable
     /// <summary>Frees what the last owner had.</summary>
     protected abstract void Free();
 
-    /// <summary>Reads part of a tensor.</summary>
+    /// <summary>Makes known the parameters of a graph that are no tensors of the file, so that they can be read by their keys.</summary>
+    public void Define(ComputeGraph graph)
+    {
+        foreach (Parameter derived in graph.Nodes.Select(n => n.Operator).OfType<Parameter>().Where(p => p is Table or Folded))
+        {
+            _derived.TryAdd(derived.Key, derived);
+        }
+    }
+
+    /// <summary>Frees what was computed last, under the lock of the derived type; to be called when a plan has all of its weights.</summary>
+    protected void ReleaseFolded()
+    {
+        _folded?.Value.Dispose();
+        _folded = null;
+    }
+
+    /// <summary>Reads part of a tensor, under the lock of the derived type.</summary>
     /// <exception cref="ModelFileException">A value is not finite.</exception>
     protected void Read(string key, long first, Span<float> values)
     {
-        _file.ReadFloat32(key, first, values);
+        if (_derived.TryGetValue(key, out Parameter? derived))
+        {
+            ReadOnlySpan<float> all = derived is Table table ? table.Values : Compute((Folded)derived);
+            all.Slice((int)first, values.Length).CopyTo(values);
+        }
+        else
+        {
+            _file.ReadFloat32(key, first, values);
+        }
+
         int bad = Finite.FirstNonFinite(values);
         if (bad >= 0)
         {
             throw new ModelFileException(
                 $"{_file.Path}: tensor \"{key}\" holds {values[bad]} at index {first + bad}; weights must be finite, convert the checkpoint again");
         }
+    }
+
+    /// <summary>A folded parameter's values. Weights are read a panel at a time, one weight after the other: the last one computed is kept.</summary>
+    private ReadOnlySpan<float> Compute(Folded parameter)
+    {
+        if (_folded?.Key != parameter.Key)
+        {
+            ReleaseFolded();
+            _folded = (parameter.Key, new Evaluation(parameter.Recipe, _file));
+        }
+
+        return _folded.Value.Value.Values;
     }
 }

@@ -8,7 +8,7 @@ namespace KernelAD.Export;
 internal delegate void ParameterReader(string key, Span<float> destination);
 
 /// <summary>Turns a graph's operators into ONNX nodes, following the definitions on the operators' records.</summary>
-internal sealed class OnnxTranslation
+internal sealed partial class OnnxTranslation
 {
     // Rows (items times tokens) of a sliced region that are worth going through the layers together: ONNX Runtime's matrix products lose a quarter of
     // their speed when the activations of one layer leave the second-level cache.
@@ -56,7 +56,12 @@ internal sealed class OnnxTranslation
                 EndPortions();
             }
 
-            Add(node);
+            _name = NameOf(node);
+            _steps = 0;
+            if (!AddChannelsFirst(node))
+            {
+                Add(node);
+            }
         }
 
         if (InPortion)
@@ -66,6 +71,7 @@ internal sealed class OnnxTranslation
 
         foreach ((string output, Node node) in _computation.Outputs)
         {
+            _ = Use(node);
             _model.Graph.AddOutput(output, node.Shape);
         }
     }
@@ -121,8 +127,6 @@ internal sealed class OnnxTranslation
 
     private void Add(Node node)
     {
-        _name = NameOf(node);
-        _steps = 0;
         switch (node.Operator)
         {
             case Input op:
@@ -140,19 +144,11 @@ internal sealed class OnnxTranslation
             case Attention op:
                 Attention(op, node);
                 break;
-            case Unary { Function: UnaryFunction.Square }:
-                Result("Mul", [Use(node.Inputs[0]), Use(node.Inputs[0])]);
+            case Unary or Binary or Affine:
+                Elementwise(node, [.. node.Inputs.Select(Use)]);
                 break;
-            case Unary op:
-                Result(op.Function == UnaryFunction.Gelu ? "Gelu" : "Relu", [Use(node.Inputs[0])]);
-                break;
-            case Binary op:
-                Result(
-                    op.Function switch { BinaryFunction.Add => "Add", BinaryFunction.Subtract => "Sub", _ => "Mul" },
-                    [Use(node.Inputs[0]), Use(node.Inputs[1])]);
-                break;
-            case Affine op:
-                Affine(op, Use(node.Inputs[0]));
+            case Softmax:
+                Result("Softmax", [Use(node.Inputs[0])], OnnxAttribute.Of("axis", -1));
                 break;
             case Reshape:
                 Result("Reshape", [Use(node.Inputs[0]), Shape(node)]);
@@ -186,11 +182,19 @@ internal sealed class OnnxTranslation
                 Pool(op, node);
                 break;
             case Resize op:
-                Result(
-                    "Resize",
-                    [Use(node.Inputs[0]), "", "", Shape(node)],
-                    OnnxAttribute.Of("mode", "linear"),
-                    OnnxAttribute.Of("coordinate_transformation_mode", op.AlignCorners ? "align_corners" : "half_pixel"));
+                Result("Resize", [Use(node.Inputs[0]), "", "", Shape(node)], Interpolation(op));
+                break;
+            case EuclideanDistance:
+                Result("ReduceL2", [Step("Sub", [.. node.Inputs.Select(Use)]), Integers(-1)], OnnxAttribute.Of("keepdims", 0));
+                break;
+            case Squash:
+                ShrinkCapsule(Use(node.Inputs[0]));
+                break;
+            case MixtureLikelihood op:
+                MixtureLikelihood(op, node);
+                break;
+            case StructuralSimilarity op:
+                StructuralSimilarity(op, node);
                 break;
             case CosineDistance:
                 Cosine(Use(node.Inputs[0]), Use(node.Inputs[1]));
@@ -207,7 +211,9 @@ internal sealed class OnnxTranslation
     private void Project(string x, Node weight, Node? bias)
     {
         int n = weight.Shape[0], k = (int)(weight.Shape.Count / n);
-        string transposed = _model.AddTensor(Key(weight) + ".transposed", new Shape(k, n), values =>
+        string transposed = weight.Operator is not Parameter
+            ? Step("Transpose", [Step("Reshape", [Use(weight), Integers(n, k)])], OnnxAttribute.Of("perm", [1, 0]))
+            : _model.AddTensor(Key(weight) + ".transposed", new Shape(k, n), values =>
         {
             float[] rows = new float[values.Length];
             _read(Key(weight), rows);
@@ -253,6 +259,11 @@ internal sealed class OnnxTranslation
     {
         string q = Step("Mul", [Heads(node.Inputs[0], 0, 2, 1, 3), _model.AddScalar(op.Scale)]);
         string logits = Step("MatMul", [q, Heads(node.Inputs[1], 0, 2, 3, 1)]);
+        if (op.Mask is NeighborMask mask)
+        {
+            logits = Step("Add", [logits, Blocked(mask)]);
+        }
+
         string o = Step("MatMul", [Step("Softmax", [logits], OnnxAttribute.Of("axis", -1)), Heads(node.Inputs[2], 0, 2, 1, 3)]);
         Result("Reshape", [Step("Transpose", [o], OnnxAttribute.Of("perm", [0, 2, 1, 3])), Shape(node)]);
 
@@ -263,7 +274,103 @@ internal sealed class OnnxTranslation
         }
     }
 
-    private void Affine(Affine op, string x)
+    /// <summary>What a mask adds to the logits, (queries, keys).</summary>
+    private string Blocked(NeighborMask mask)
+    {
+        int tokens = mask.Height * mask.Width;
+        return _model.AddTensor($"{mask}", new Shape(tokens, tokens), values =>
+        {
+            for (int q = 0; q < tokens; q++)
+            {
+                for (int k = 0; k < tokens; k++)
+                {
+                    bool near = Math.Abs((q / mask.Width) - (k / mask.Width)) <= mask.RadiusY && Math.Abs((q % mask.Width) - (k % mask.Width)) <= mask.RadiusX;
+                    values[(q * tokens) + k] = near ? float.NegativeInfinity : 0;
+                }
+            }
+        });
+    }
+
+    private static OnnxAttribute[] Interpolation(Resize op) =>
+    [
+        OnnxAttribute.Of("mode", "linear"),
+        OnnxAttribute.Of("coordinate_transformation_mode", op.AlignCorners ? "align_corners" : "half_pixel"),
+    ];
+
+    /// <summary>Arithmetic element by element on operands in whatever order they have in common.</summary>
+    private void Elementwise(Node node, string[] x)
+    {
+        switch (node.Operator)
+        {
+            case Unary { Function: UnaryFunction.Square }:
+                Result("Mul", [x[0], x[0]]);
+                break;
+            case Unary { Function: UnaryFunction.Swish }:
+                Result("Mul", [x[0], Step("Sigmoid", x)]);
+                break;
+            case Unary { Function: UnaryFunction.ReciprocalSqrt }:
+                Result("Reciprocal", [Step("Sqrt", x)]);
+                break;
+            case Unary op:
+                // The other functions bear ONNX's names.
+                Result(op.Function.ToString(), x);
+                break;
+            case Binary op:
+                Result(op.Function switch { BinaryFunction.Add => "Add", BinaryFunction.Subtract => "Sub", BinaryFunction.Divide => "Div", _ => "Mul" }, x);
+                break;
+            default:
+                ScaleAndShift((Affine)node.Operator, x[0]);
+                break;
+        }
+    }
+
+    private void ShrinkCapsule(string s)
+    {
+        string norm = Step("ReduceL2", [s, Integers(-1)], OnnxAttribute.Of("keepdims", 1));
+        string below = Step("Add", [Step("Mul", [norm, norm]), _model.AddScalar(1)]);
+        Result("Mul", [Step("Div", [s, norm]), Step("Div", [Step("Mul", [norm, norm]), below])]);
+    }
+
+    private void MixtureLikelihood(MixtureLikelihood op, Node node)
+    {
+        Shape x = Extents(node.Inputs[0]);
+        int k = node.Inputs[1].Shape[2];
+        string pi = Use(node.Inputs[1]), split = Integers(x[0], x[1], x[2], k);
+        string mu = Step("Reshape", [Use(node.Inputs[2]), split]), variance = Step("Reshape", [Use(node.Inputs[3]), split]);
+        string difference = Step("Sub", [Step("Unsqueeze", [Use(node.Inputs[0]), Integers(-1)]), mu]);
+        string weighted = Step("Mul", [Step("Mul", [difference, difference]), Step("Exp", [Step("Neg", [variance])])]);
+        string sum = Step("ReduceSum", [Step("Add", [variance, weighted]), Integers(2)], OnnxAttribute.Of("keepdims", 0));
+        double logTwoPi = Math.Log(2 * Math.PI) * (op.LogSumExp ? x[2] : 1);
+        string each = Step("Mul", [Step("Add", [sum, _model.AddScalar((float)logTwoPi)]), _model.AddScalar(0.5f)]);
+        if (op.LogSumExp)
+        {
+            string logDensity = Step("Sub", [Step("Log", [pi]), each]);
+            Result("Neg", [Step("ReduceLogSumExp", [logDensity, Integers(-1)], OnnxAttribute.Of("keepdims", 0))]);
+        }
+        else
+        {
+            Result("ReduceSum", [Step("Mul", [pi, each]), Integers(-1)], OnnxAttribute.Of("keepdims", 0));
+        }
+    }
+
+    private void StructuralSimilarity(StructuralSimilarity op, Node node)
+    {
+        SeparableFilter window = new(op.Taps, Border.Zero);
+        (string rows, string columns) = FilterMatrices(window, stride: 1, firstTap: -(op.Taps.Length / 2), Extents(node), Extents(node));
+        string a = Use(node.Inputs[0]), b = Use(node.Inputs[1]), c1 = _model.AddScalar(op.C1), c2 = _model.AddScalar(op.C2), two = _model.AddScalar(2);
+        string meanA = Mean(a), meanB = Mean(b), squareA = Product(meanA, meanA), squareB = Product(meanB, meanB), product = Product(meanA, meanB);
+        string varianceA = Step("Sub", [Mean(Product(a, a)), squareA]), varianceB = Step("Sub", [Mean(Product(b, b)), squareB]);
+        string covariance = Step("Sub", [Mean(Product(a, b)), product]);
+        string above = Product(Sum(Product(product, two), c1), Sum(Product(covariance, two), c2));
+        string below = Product(Sum(Sum(squareA, squareB), c1), Sum(Sum(varianceA, varianceB), c2));
+        Result("Div", [above, below]);
+
+        string Mean(string x) => Step("MatMul", [Step("MatMul", [rows, x]), columns]);
+        string Product(string x, string y) => Step("Mul", [x, y]);
+        string Sum(string x, string y) => Step("Add", [x, y]);
+    }
+
+    private void ScaleAndShift(Affine op, string x)
     {
         string[] product = [x, _model.AddScalar(op.Scale)];
         if (op.Offset == 0)
@@ -320,10 +427,15 @@ internal sealed class OnnxTranslation
     /// <param name="node">The node.</param>
     private void Filter(SeparableFilter op, int stride, int firstTap, Node node)
     {
-        Shape x = Extents(node.Inputs[0]), y = Extents(node);
+        (string rows, string columns) = FilterMatrices(op, stride, firstTap, Extents(node.Inputs[0]), Extents(node));
+        Result("MatMul", [Step("MatMul", [rows, Use(node.Inputs[0])]), columns]);
+    }
+
+    private (string Rows, string Columns) FilterMatrices(SeparableFilter op, int stride, int firstTap, Shape x, Shape y)
+    {
         string rows = _model.AddTensor(_name + ".rows", new Shape(y[2], x[2]), matrix => Fill(matrix, y[2], x[2], transposed: false));
         string columns = _model.AddTensor(_name + ".columns", new Shape(x[3], y[3]), matrix => Fill(matrix, y[3], x[3], transposed: true));
-        Result("MatMul", [Step("MatMul", [rows, Use(node.Inputs[0])]), columns]);
+        return (rows, columns);
 
         void Fill(Span<float> matrix, int targets, int sources, bool transposed)
         {
@@ -389,9 +501,11 @@ internal sealed class OnnxTranslation
     /// <summary>An operand's name; a parameter or constant becomes an initialiser the first time.</summary>
     private string Use(Node node) => node.Operator switch
     {
+        Table op => _model.AddTensor(op.Key, op.Shape, values => op.Values.CopyTo(values)),
         Parameter op => _model.AddTensor(op.Key, op.Shape, values => _read(op.Key, values)),
         Constant op => _model.AddTensor(NameOf(node), op.Shape, values => values.Fill(op.Value)),
-        _ => NameOf(node),
+        _ when _last.TryGetValue(node, out string? name) => name,
+        _ => IsFirst(node) ? Last(node) : NameOf(node),
     };
 
     private static string Key(Node weight) =>

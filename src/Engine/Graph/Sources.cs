@@ -28,9 +28,14 @@ public sealed record Table(string Key, float[] Values, Shape Shape) : Parameter(
 
 /// <summary>What a graph without input makes of the file's tensors; computed when the weights are loaded.</summary>
 /// <param name="Key">A name for it, unlike every key in the file.</param>
-/// <param name="Recipe">The graph; its only output is the value.</param>
-/// <param name="Shape">The output's shape.</param>
-public sealed record Folded(string Key, ComputeGraph Recipe, Shape Shape) : Parameter(Key, Shape);
+/// <param name="Source">Key of the first tensor that goes in, for listings.</param>
+/// <param name="Recipe">The graph; its only output, <see cref="Output"/>, is the value.</param>
+/// <param name="Shape">The value's shape.</param>
+public sealed record Folded(string Key, string Source, ComputeGraph Recipe, Shape Shape) : Parameter(Key, Shape)
+{
+    /// <summary>Name of the recipe's output.</summary>
+    public const string Output = "value";
+}
 
 /// <summary>A fixed tensor with one value everywhere: what a missing optional parameter stands for.</summary>
 /// <param name="Value">The value of every element.</param>

@@ -6,5 +6,5 @@ namespace KernelAD.Passes;
 internal static class PassPipeline
 {
     public static ComputeGraph Apply(ComputeGraph graph) =>
-        SumBeforeResize.Apply(FuseLinearEpilogue.Apply(RemoveUnused.Apply(graph)));
+        SumBeforeResize.Apply(FuseEpilogue.Apply(FoldConstants.Apply(FoldBatchNorm.Apply(RemoveUnused.Apply(graph)))));
 }

@@ -11,11 +11,12 @@ public sealed class PassTests
 {
     private static readonly (string Name, Func<ComputeGraph, ComputeGraph> Pass)[] All =
     [
-        ("RemoveUnused", RemoveUnused.Apply), ("FuseLinearEpilogue", FuseLinearEpilogue.Apply), ("SumBeforeResize", SumBeforeResize.Apply),
+        ("RemoveUnused", RemoveUnused.Apply), ("FuseEpilogue", FuseEpilogue.Apply), ("SumBeforeResize", SumBeforeResize.Apply),
+        ("FoldBatchNorm", FoldBatchNorm.Apply), ("FoldConstants", FoldConstants.Apply),
     ];
 
     [Test]
-    public void A_pass_changes_no_output_beyond_rounding([Range(0, 2)] int pass, [Values("InTra", "ViTAD")] string model)
+    public void A_pass_changes_no_output_beyond_rounding([Range(0, 4)] int pass, [Values("InTra", "ViTAD")] string model)
     {
         using RandomModel file = model == "InTra" ? RandomModel.InTra() : RandomModel.VitAd();
         float[] plain = Run(file, g => g, []), passed = Run(file, All[pass].Pass, []);

@@ -49,7 +49,9 @@ internal sealed class CpuBackend : IBackend
     {
         private readonly AlignedMemory _arena = new(plan.ArenaBytes);
 
-        public Span<float> Input => new(plan.Input.Resolve(new RunContext(_arena.Pointer, 0)), checked((int)plan.InputShape.Count));
+        public Span<float> Input => plan.Input is (BufferRef buffer, Shape shape)
+            ? new(buffer.Resolve(new RunContext(_arena.Pointer, 0)), checked((int)shape.Count))
+            : [];
 
         public void Run(Span<long> ticks, CancellationToken cancellation) => plan.Run(_arena.Pointer, threads, ticks, cancellation);
 

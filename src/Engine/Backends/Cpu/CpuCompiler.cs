@@ -37,9 +37,12 @@ internal sealed class CpuCompiler : GraphLowering
     public static CpuPlan Compile(ComputeGraph graph, CpuWeights weights, long maxMemory, Func<ComputeGraph, ComputeGraph>? passes = null)
     {
         ComputeGraph optimised = (passes ?? PassPipeline.Apply)(graph);
+        weights.Define(optimised);
         (CpuCompiler compiler, long arena) = Fit(
             optimised, MaxSliceRows, maxMemory, isLimit: true, () => weights.Bytes, (schedule, size) => new CpuCompiler(optimised, weights, schedule, size));
-        return compiler.Finish(arena);
+        CpuPlan plan = compiler.Finish(arena);
+        weights.EndLoading();
+        return plan;
     }
 
     /// <summary>Where a node's value is. Buffer null: at a fixed address.</summary>
@@ -57,7 +60,7 @@ internal sealed class CpuCompiler : GraphLowering
             throw new ConfigurationException($"the plan has a step of more than {WorkerTeam.MaxParts} parts; run fewer pictures at a time");
         }
 
-        Node input = Graph.Nodes.Single(n => n.Operator is Input);
+        Node? input = Graph.Nodes.SingleOrDefault(n => n.Operator is Input);
         return new CpuPlan(
             steps[..Region.First],
             steps[Region.First..Region.End],
@@ -65,8 +68,7 @@ internal sealed class CpuCompiler : GraphLowering
             steps[Region.End..],
             [.. _pending.Select(p => p.Info)],
             arena,
-            Ref(Get(input), sliced: false),
-            input.Shape,
+            input is null ? null : (Ref(Get(input), sliced: false), input.Shape),
             Graph.Results.ToDictionary(r => r.Key, r => (Ref(Get(r.Value), sliced: false), r.Value.Shape), StringComparer.Ordinal));
     }
 

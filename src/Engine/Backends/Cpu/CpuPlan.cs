@@ -13,8 +13,7 @@ internal sealed class CpuPlan
         CpuStep[] after,
         IReadOnlyList<PlanStep> steps,
         long arenaBytes,
-        BufferRef input,
-        Shape inputShape,
+        (BufferRef Buffer, Shape Shape)? input,
         IReadOnlyDictionary<string, (BufferRef Buffer, Shape Shape)> results)
     {
         Before = before;
@@ -24,7 +23,6 @@ internal sealed class CpuPlan
         Steps = steps;
         ArenaBytes = arenaBytes;
         Input = input;
-        InputShape = inputShape;
         Results = results;
     }
 
@@ -46,11 +44,8 @@ internal sealed class CpuPlan
     /// <summary>Activation memory of one context.</summary>
     public long ArenaBytes { get; }
 
-    /// <summary>Where the network's input goes.</summary>
-    public BufferRef Input { get; }
-
-    /// <summary>Its shape, batch included.</summary>
-    public Shape InputShape { get; }
+    /// <summary>Where the network's input goes, and its shape, batch included; null for a plan that depends on the weights alone.</summary>
+    public (BufferRef Buffer, Shape Shape)? Input { get; }
 
     /// <summary>Outputs and taps by name, each dense and row-major.</summary>
     public IReadOnlyDictionary<string, (BufferRef Buffer, Shape Shape)> Results { get; }

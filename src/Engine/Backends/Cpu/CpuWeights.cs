@@ -14,8 +14,8 @@ internal sealed unsafe class CpuWeights : SharedWeights
     private readonly Dictionary<string, object> _prepared = new(StringComparer.Ordinal);
     private readonly Dictionary<string, nint> _raw = new(StringComparer.Ordinal);
 
-    private CpuWeights(ModelFile file)
-        : base(file)
+    private CpuWeights(ModelFile file, bool ownsFile)
+        : base(file, ownsFile)
     {
     }
 
@@ -23,7 +23,19 @@ internal sealed unsafe class CpuWeights : SharedWeights
     public long Bytes => _memory.Bytes;
 
     /// <summary>The weights of a file: the ones in use if some detector has them already, otherwise new ones that take over <paramref name="file"/>.</summary>
-    public static CpuWeights Of(ModelFile file) => Of(file, driver: null, device: 0, f => new CpuWeights(f));
+    public static CpuWeights Of(ModelFile file) => Of(file, driver: null, device: 0, f => new CpuWeights(f, ownsFile: true));
+
+    /// <summary>Weights for a single use, of a file that stays open.</summary>
+    public static CpuWeights Borrowing(ModelFile file) => new(file, ownsFile: false);
+
+    /// <summary>To be called when a plan has all of its weights: frees what was only needed to compute them.</summary>
+    public void EndLoading()
+    {
+        lock (_lock)
+        {
+            ReleaseFolded();
+        }
+    }
 
     /// <summary>A linear layer's weight matrix (n, k) and its bias (n) if it has one, packed.</summary>
     public PackedWeights Packed(string weightKey, string? biasKey, int n, int k)

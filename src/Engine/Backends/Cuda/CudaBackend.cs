@@ -47,7 +47,7 @@ internal sealed class CudaBackend : IBackend
         }
         finally
         {
-            _weights.ReleaseStaging();
+            _weights.EndLoading();
         }
     }
 

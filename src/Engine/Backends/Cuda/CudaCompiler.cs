@@ -54,6 +54,7 @@ internal sealed class CudaCompiler : GraphLowering
     public static CudaPlan Compile(ComputeGraph graph, CudaWeights weights, Precision precision, long? maxMemory)
     {
         ComputeGraph optimised = AddBeforeConcat.Apply(PassPipeline.Apply(graph));
+        weights.Define(optimised);
         long available = weights.Bytes + weights.Session.Driver.MemoryInfo().Free;
         (CudaCompiler compiler, long arena) = Fit(
             optimised, MaxSliceRows, maxMemory ?? available, isLimit: maxMemory is not null, () => weights.Bytes,

@@ -107,8 +107,8 @@ internal sealed class CudaWeights : SharedWeights
         });
     }
 
-    /// <summary>Frees the pinned memory that copies went through, until something is copied again.</summary>
-    public void ReleaseStaging()
+    /// <summary>To be called when a plan has all of its weights: frees what was only needed to compute and to copy them.</summary>
+    public void EndLoading()
     {
         lock (_lock)
         {
@@ -116,12 +116,13 @@ internal sealed class CudaWeights : SharedWeights
             _staging = null;
             _stream?.Dispose();
             _stream = null;
+            ReleaseFolded();
         }
     }
 
     protected override void Free()
     {
-        ReleaseStaging();
+        EndLoading();
         foreach (DeviceMemory memory in _memory.Values)
         {
             memory.Dispose();
