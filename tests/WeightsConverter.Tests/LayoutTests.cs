@@ -232,8 +232,7 @@ public class LayoutTests
             Throws.TypeOf<CheckpointException>().With.Message.Contains("ADTR, InTra, "));
     }
 
-    [TestCase("global_position_embedding.weight", "UTRAD")]
-    [TestCase("Digcap.W", "VT-ADL")]
+    [TestCase("sigma_sq.weight", "VT-ADL")]
     [TestCase("layer1.0.conv1.weight", "ResNet")]
     [TestCase("who.knows", "who.knows")]
     public void Other_checkpoints_are_called_what_they_are(string key, string message)

@@ -38,9 +38,9 @@ internal sealed record CheckpointKind(string What, string? Model = null)
         : d.Has("reconstruction.query_embed.weight") || d.Tensors.Keys.Any(AdtrLayout.IsQueryAlias) ? Adtr
         : d.HasPrefix("reconstruction.") ? UniAd
         : d.Has("global_position_embedding.weight") || d.Has("query_embedding.0.weight") ? Utrad
-        : d.Has("Digcap.W") ? VtAdl
-        : d.Has("sigma_sq.weight") && d.Has("pi.weight") ? VtAdlMixture
-        : d.Has("layer1.0.conv1.weight") ? ResNet
+        : d.Has("Digcap.W") || d.Has("vt.pos_embedding") ? VtAdl
+        : d.Has("sigma_sq.weight") || d.Has("pi.weight") ? VtAdlMixture
+        : d.Has("layer1.0.conv1.weight") || d.Has("layer1.0.conv2.weight") ? ResNet
         : EfficientNetStems.Any(d.Has) ? EfficientNet
         : d.HasPrefix("base_encoder.") || d.HasPrefix("module.base_encoder.") || d.HasPrefix("momentum_encoder.") ? MocoV3
         : d.Has("patch_embed.proj.weight") || d.Has("backbone.patch_embed.proj.weight") ? VisionTransformer

@@ -36,8 +36,8 @@ internal sealed unsafe class ResizeStep : CpuStep
         _source = source;
         _height = height;
         _outputWidth = outputWidth;
-        _rows = Interpolations(height, outputHeight, alignCorners);
-        _columns = Interpolations(width, outputWidth, alignCorners);
+        _rows = Interpolation.Table(height, outputHeight, alignCorners);
+        _columns = Interpolation.Table(width, outputWidth, alignCorners);
         _partition = new Partition((long)planes * outputHeight, 2L * outputWidth);
     }
 
@@ -53,20 +53,6 @@ internal sealed unsafe class ResizeStep : CpuStep
             RunPart<Simd256, Vector256<float>>(run, part, (float*)scratch);
         else
             RunPart<Simd128, Vector128<float>>(run, part, (float*)scratch);
-    }
-
-    private static Interpolation[] Interpolations(int input, int output, bool alignCorners)
-    {
-        Interpolation[] table = new Interpolation[output];
-        float scale = !alignCorners ? (float)input / output : output > 1 ? (float)(input - 1) / (output - 1) : 0;
-        for (int i = 0; i < output; i++)
-        {
-            float position = alignCorners ? scale * i : MathF.Max((scale * (i + 0.5f)) - 0.5f, 0);
-            int lower = Math.Min((int)position, input - 1);
-            table[i] = new Interpolation(lower, Math.Min(lower + 1, input - 1), Math.Clamp(position - lower, 0, 1));
-        }
-
-        return table;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -124,7 +110,4 @@ internal sealed unsafe class ResizeStep : CpuStep
             SimdTail.Store<TSimd, TVector>(mixed, destination + x, remaining);
         }
     }
-
-    /// <summary>(1 − Weight) · [Lower] + Weight · [Upper].</summary>
-    private readonly record struct Interpolation(int Lower, int Upper, float Weight);
 }
