@@ -11,6 +11,9 @@ public sealed class AnomalyDetectorTests
     private static readonly Func<RandomModel>[] Makers =
     [
         () => RandomModel.InTra(), () => RandomModel.InTra(position: "local"), () => RandomModel.InTra(map: "jhy12", skip: "jhy12", window: "jhy12"), () => RandomModel.VitAd(), () => RandomModel.VitAd(neck: 2),
+        () => RandomModel.UniAd(),
+        () => RandomModel.UniAd(("pos_embed_type", "sine"), ("normalize_before", true), ("activation", "gelu"), ("padding", "dynamic"), ("image_score", "mean"), ("neighbor_mask", false)),
+        () => RandomModel.Adtr(), () => RandomModel.Adtr(positions: "table"),
     ];
 
     [Test]
