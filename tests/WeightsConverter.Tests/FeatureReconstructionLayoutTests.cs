@@ -293,6 +293,7 @@ public class FeatureReconstructionLayoutTests
         told.Remove("outstride");
         ConversionReport report = w.Convert(file, told);
         Assert.That(report.Inferred.Single(n => n.Key == "outstride").Value, Is.EqualTo("8"), "the picture's size shows the stride");
+        File.Delete(w.Output);
         told["image"] = new JsonArray(32, 17);
         Assert.That(w.Fails(file, told).Message, Does.Contain("\"image\" = [32,17]"));
         told.Remove("image");
@@ -373,6 +374,7 @@ public class FeatureReconstructionLayoutTests
         (TorchFile file, Dictionary<string, object?> tensors) = TinyModels.Checkpoint("ADTR", Config);
         w.Convert(file.Zip(), ToldAdtr);
         float[] queries = w.Read(Queries), projection = w.Read("reconstruction.input_proj.weight");
+        File.Delete(w.Output);
         float[] positions = TinyModels.Values(new Random(5), 64);
         Rename(Queries, "reconstruction.transformer.decoder.learned_embed.weight");
         tensors["reconstruction.input_proj.weight"] = ((View)tensors["reconstruction.input_proj.weight"]!) with { Shape = [8, 10], Strides = [10, 1] };
