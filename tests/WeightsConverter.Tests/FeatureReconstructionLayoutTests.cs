@@ -143,7 +143,7 @@ public class FeatureReconstructionLayoutTests
         {
             Assert.That(
                 w.Fails(file, told).Message,
-                Does.Contain($"\"reconstruction.input_proj.weight\" has shape (8, {channels})").And.Contain("\"backbone._blocks.2._project_conv.weight\" (24, 144, 1, 1)").And.Contain("outblocks"));
+                Does.Contain($"\"reconstruction.input_proj.weight\" has shape (8, {channels})").And.Contain("\"backbone._blocks.2._project_conv.weight\" has shape (24, 144, 1, 1)").And.Contain("outblocks"));
             told["outblocks"] = JsonNode.Parse(outblocks);
         }
 
@@ -277,7 +277,7 @@ public class FeatureReconstructionLayoutTests
         string queries = name == "ADTR" ? Queries : LayerQueries;
         Assert.That(
             w.Fails(file.Zip(), told).Message,
-            Does.Contain($"\"{queries}\" has shape (8, 8)").And.Contain("row_embed.weight\" (3, 4)").And.Contain("col_embed.weight\" (2, 4)").And.Contain("3·2 = 6 tokens"));
+            Does.Contain($"\"{queries}\" has shape (8, 8)").And.Contain("row_embed.weight\" has shape (3, 4)").And.Contain("col_embed.weight\" has shape (2, 4)").And.Contain("3·2 = 6 tokens"));
         tensors[queries] = file.Float([], 0, 8);
         Assert.That(w.Fails(file.Zip(), told).Message, Does.Contain($"\"{queries}\" has shape (0, 8)"));
     }
@@ -344,7 +344,7 @@ public class FeatureReconstructionLayoutTests
     [TestCase("outblocks", "[0,3]", "_blocks.3._project_conv.weight")]
     [TestCase("outblocks", "[]", "outblocks")]
     [TestCase("outblocks", "[-1]", "outblocks")]
-    [TestCase("outblocks", "[0,1,2]", "4 (\"backbone._blocks.0._project_conv.weight\" (4, 4, 1, 1)) + 6")]
+    [TestCase("outblocks", "[0,1,2]", "4 (\"backbone._blocks.0._project_conv.weight\" has shape (4, 4, 1, 1)) + 6")]
     [TestCase("blocks", "[]", "blocks")]
     [TestCase("blocks", "[{\"kernel\":3,\"stride\":1}]", "first_of_stage")]
     [TestCase("blocks", "[{\"stride\":1,\"first_of_stage\":false}]", "does not go on")]
