@@ -12,7 +12,8 @@ public sealed class FeatureReconstructionTests
     /// <summary>Kernel, stride of the first, expansion, channels and number of blocks of B4's stages, from the model card.</summary>
     private static readonly (int Kernel, int Stride, int Expansion, int Inputs, int Outputs, int Count)[] StagesOfB4 =
     [
-        (3, 1, 1, 48, 24, 2), (3, 2, 6, 24, 32, 4), (5, 2, 6, 32, 56, 4), (3, 2, 6, 56, 112, 6), (5, 1, 6, 112, 160, 6), (5, 2, 6, 160, 272, 8), (3, 1, 6, 272, 448, 2),
+        (3, 1, 1, 48, 24, 2), (3, 2, 6, 24, 32, 4), (5, 2, 6, 32, 56, 4), (3, 2, 6, 56, 112, 6),
+        (5, 1, 6, 112, 160, 6), (5, 2, 6, 160, 272, 8), (3, 1, 6, 272, 448, 2),
     ];
 
     /// <summary>The tapped blocks and their channels from the model card.</summary>
@@ -147,14 +148,17 @@ public sealed class FeatureReconstructionTests
     [Test]
     public void Masks_that_leave_a_token_nothing_to_see_are_refused()
     {
-        JsonObject refused = JsonNode.Parse(File.ReadAllText(Fixture.File("golden/uniad/tiny_masks/case.json")))!["fully_masked"]!["all_outputs_nan_in_the_official_code"]!.AsObject();
+        JsonNode golden = JsonNode.Parse(File.ReadAllText(Fixture.File("golden/uniad/tiny_masks/case.json")))!;
+        JsonObject refused = golden["fully_masked"]!["all_outputs_nan_in_the_official_code"]!.AsObject();
         Assert.That(refused, Has.Count.GreaterThan(4));
         foreach ((string size, JsonNode? isNaN) in refused)
         {
             JsonObject config = TinyMasks("odd");
             config["neighbor_mask"]!["neighbor_size"] = JsonNode.Parse(size);
             Assert.That(
-                () => ModelRegistry.Create("UniAD", config), (bool)isNaN! ? Throws.TypeOf<ConfigurationException>().With.Message.Contains("nothing to see") : Throws.Nothing, size);
+                () => ModelRegistry.Create("UniAD", config),
+                (bool)isNaN! ? Throws.TypeOf<ConfigurationException>().With.Message.Contains("nothing to see") : Throws.Nothing,
+                size);
         }
     }
 
@@ -222,7 +226,8 @@ public sealed class FeatureReconstructionTests
     [Test]
     public void Configuration_survives_its_own_writing([Values("UniAD", "ADTR")] string name)
     {
-        foreach (JsonObject config in new[] { [], name == "UniAD" ? RandomModel.UniAdConfig(("padding", "dynamic")) : new JsonObject { ["backbone"] = "efficientnet_b0", ["outstride"] = 8 } })
+        JsonObject other = name == "UniAD" ? RandomModel.UniAdConfig(("padding", "dynamic")) : new JsonObject { ["backbone"] = "efficientnet_b0", ["outstride"] = 8 };
+        foreach (JsonObject config in new[] { [], other })
         {
             Model model = ModelRegistry.Create(name, config);
             Assert.That(ModelRegistry.Create(name, model.Config).Config.ToJsonString(), Is.EqualTo(model.Config.ToJsonString()));
