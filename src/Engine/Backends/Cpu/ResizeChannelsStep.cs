@@ -11,8 +11,8 @@ internal sealed unsafe class ResizeChannelsStep : CpuStep
     private readonly int _height;
     private readonly int _width;
     private readonly int _channels;
-    private readonly Interpolation[] _rows;
-    private readonly Interpolation[] _columns;
+    private readonly PixelMix[] _rows;
+    private readonly PixelMix[] _columns;
     private readonly Partition _partition;
 
     /// <param name="destination">(N·H'·W', C), dense.</param>
@@ -32,8 +32,8 @@ internal sealed unsafe class ResizeChannelsStep : CpuStep
         _height = height;
         _width = width;
         _channels = channels;
-        _rows = Interpolation.Table(height, outputHeight, alignCorners);
-        _columns = Interpolation.Table(width, outputWidth, alignCorners);
+        _rows = PixelMix.Table(height, outputHeight, alignCorners);
+        _columns = PixelMix.Table(width, outputWidth, alignCorners);
         _partition = new Partition((long)images * outputHeight, 2L * outputWidth * channels);
     }
 
@@ -61,11 +61,11 @@ internal sealed unsafe class ResizeChannelsStep : CpuStep
         for (long unit = _partition.Start(part); unit < end; unit++)
         {
             (long image, long i) = Math.DivRem(unit, _rows.Length);
-            Interpolation down = _rows[i];
+            PixelMix down = _rows[i];
             float* upper = source + (((image * _height) + down.Lower) * rowFloats);
             float* lower = source + (((image * _height) + down.Upper) * rowFloats);
             TVector lowerWeight = TSimd.Broadcast(down.Weight), upperWeight = TSimd.Broadcast(1 - down.Weight);
-            foreach (Interpolation across in _columns)
+            foreach (PixelMix across in _columns)
             {
                 long left = (long)across.Lower * _channels, right = (long)across.Upper * _channels;
                 TVector rightWeight = TSimd.Broadcast(across.Weight), leftWeight = TSimd.Broadcast(1 - across.Weight);

@@ -15,8 +15,8 @@ internal sealed unsafe class ResizeStep : CpuStep
     private readonly BufferRef _source;
     private readonly int _height;
     private readonly int _outputWidth;
-    private readonly Interpolation[] _rows;
-    private readonly Interpolation[] _columns;
+    private readonly PixelMix[] _rows;
+    private readonly PixelMix[] _columns;
     private readonly Partition _partition;
 
     /// <param name="destination">(planes·output height, output width).</param>
@@ -36,8 +36,8 @@ internal sealed unsafe class ResizeStep : CpuStep
         _source = source;
         _height = height;
         _outputWidth = outputWidth;
-        _rows = Interpolation.Table(height, outputHeight, alignCorners);
-        _columns = Interpolation.Table(width, outputWidth, alignCorners);
+        _rows = PixelMix.Table(height, outputHeight, alignCorners);
+        _columns = PixelMix.Table(width, outputWidth, alignCorners);
         _partition = new Partition((long)planes * outputHeight, 2L * outputWidth);
     }
 
@@ -69,7 +69,7 @@ internal sealed unsafe class ResizeStep : CpuStep
         for (long unit = _partition.Start(part); unit < end; unit++)
         {
             (long plane, long y) = Math.DivRem(unit, _rows.Length);
-            Interpolation mix = _rows[y];
+            PixelMix mix = _rows[y];
             float* lower = ResizedRow(source, (plane * _height) + mix.Lower, scratch, held);
             float* upper = ResizedRow(source, (plane * _height) + mix.Upper, scratch, held);
             MixRows<TSimd, TVector>(destination + (unit * _destination.RowStride), lower, upper, mix.Weight);
@@ -87,7 +87,7 @@ internal sealed unsafe class ResizeStep : CpuStep
         float* from = source + (row * _source.RowStride);
         for (int x = 0; x < _columns.Length; x++)
         {
-            Interpolation mix = _columns[x];
+            PixelMix mix = _columns[x];
             resized[x] = ((1 - mix.Weight) * from[mix.Lower]) + (mix.Weight * from[mix.Upper]);
         }
 
