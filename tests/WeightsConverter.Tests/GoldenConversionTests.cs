@@ -1,4 +1,6 @@
+using System.Globalization;
 using System.IO.Compression;
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using KernelAD.Weights;
 
@@ -33,6 +35,10 @@ public class GoldenConversionTests
     [TestCase("vitad/tiny", "weights.pth", "net_s.pos_embed", 69)]
     [TestCase("vitad/tiny", "net.pth", "net_t.patch_embed.proj.weight", 2)]
     [TestCase("vitad/tiny", "net.pth", "net_s.blocks.0.mlp.fc2.bias", 83)]
+    [TestCase("uniad/tiny", "weights.pth", "backbone._conv_stem.weight", 0)]
+    [TestCase("uniad/tiny", "weights.pth", "backbone._bn0.running_var", 4)]
+    [TestCase("uniad/tiny", "weights.pth", "reconstruction.output_proj.bias", 297)]
+    [TestCase("adtr/tiny", "weights.pth", "backbone._conv_stem.weight", 0)]
     [TestCase("vtadl/tiny", "weights.pth", "vt.pos_embedding", 0)]
     [TestCase("vtadl/tiny", "weights.pth", "decoder.decoder2.13.running_var", 59)]
     [TestCase("vtadl/tiny", "weights.pth", "Digcap.W", 63)]
@@ -65,6 +71,9 @@ public class GoldenConversionTests
     [TestCase("intra/tiny")]
     [TestCase("intra/tiny_jhy12")]
     [TestCase("vitad/tiny")]
+    [TestCase("uniad/tiny")]
+    [TestCase("uniad/tiny_masks")]
+    [TestCase("adtr/tiny")]
     [TestCase("vtadl/tiny")]
     [TestCase("utrad/tiny")]
     public void Configuration_is_the_cases(string golden)
@@ -76,9 +85,7 @@ public class GoldenConversionTests
         JsonObject found = report.Model.Config;
         foreach ((string key, JsonNode? value) in config.Where(p => found.ContainsKey(p.Key)))
         {
-            // 4 and 4.0 are the same value.
-            string expected = value!.ToJsonString();
-            Assert.That(found[key]!.ToJsonString(), Is.EqualTo(expected.EndsWith(".0", StringComparison.Ordinal) ? expected[..^2] : expected).Or.EqualTo("1E-06"), key);
+            Assert.That(Agree(found[key], value), Is.True, $"{key}: {found[key]?.ToJsonString()} and {value?.ToJsonString()}");
         }
 
         Assert.That(report.Notes.Select(n => n.Key), Is.EqualTo(found.Select(p => p.Key)), "one note for every value");
@@ -88,6 +95,40 @@ public class GoldenConversionTests
         Assert.That(file.Parameters, Is.EqualTo(report.Parameters));
         Assert.That(file.Source.Select(f => f.File), Is.EqualTo(files.Select(Path.GetFileName)));
         Assert.That(file.Source.Select(f => f.Sha256), Has.All.Length.EqualTo(64));
+    }
+
+    [TestCase("uniad/tiny")]
+    [TestCase("adtr/tiny")]
+    public void Legacy_file_gives_the_same_weights(string golden)
+    {
+        using Workspace w = new(), v = new();
+        ConversionOptions options = new() { Told = Fixtures.Config(golden) };
+        CheckpointConverter.Convert([Fixtures.Golden(golden + "/weights.pth")], w.Output, options);
+        CheckpointConverter.Convert([Fixtures.Golden(golden + "/weights_legacy.pth")], v.Output, options);
+        using SafetensorsFile zip = SafetensorsFile.Open(w.Output), legacy = SafetensorsFile.Open(v.Output);
+        Assert.That(legacy.Entries.Keys, Is.EquivalentTo(zip.Entries.Keys));
+        Assert.That(zip.Entries.Keys.Where(k => !v.Read(k).SequenceEqual(w.Read(k))), Is.Empty);
+    }
+
+    /// <summary>Of a backbone of its own, strides and stages are all that a UniAD checkpoint does not show; what it does not use is listed.</summary>
+    [Test]
+    public void UniAD_says_what_it_is()
+    {
+        using Workspace w = new();
+        JsonObject told = Fixtures.Config("uniad/tiny");
+        foreach (string key in told.Select(t => t.Key).Where(k => k is not ("blocks" or "nominal_image_size")).ToArray())
+        {
+            told.Remove(key);
+        }
+
+        ConversionReport report = CheckpointConverter.Convert([Fixtures.Golden("uniad/tiny/weights.pth")], w.Output, new ConversionOptions { Told = told });
+        JsonObject expected = Fixtures.Config("uniad/tiny");
+        Assert.That(report.Model.Config.Where(c => expected.ContainsKey(c.Key) && !Agree(c.Value, expected[c.Key])), Is.Empty);
+        Assert.That(
+            report.SkippedKeys,
+            Does.Contain("backbone._conv_head.weight").And.Contain("backbone._fc.bias").And.Contain("backbone._blocks.9._bn2.bias")
+                .And.Contain("backbone._bn0.num_batches_tracked").And.Contain("optimizer"));
+        Assert.That(report.Warnings, Is.Empty);
     }
 
     [Test]
@@ -188,6 +229,17 @@ public class GoldenConversionTests
         using Workspace w = new();
         Assert.That(w.Fails([Fixtures.Golden(file)]).Message, Does.Contain(message));
     }
+
+    /// <summary>Whether a value is what a case says: a model lists its backbone's blocks only as deep as it needs them, and more about each.</summary>
+    private static bool Agree(JsonNode? found, JsonNode? told) => (found, told) switch
+    {
+        (JsonArray f, JsonArray t) => (f.Count == t.Count || (f.Count < t.Count && t[0] is JsonObject)) && f.Zip(t).All(p => Agree(p.First, p.Second)),
+        (JsonObject f, JsonObject t) => t.All(p => Agree(f[p.Key], p.Value)),
+        (JsonValue f, JsonValue t) when f.GetValueKind() == JsonValueKind.Number && t.GetValueKind() == JsonValueKind.Number => Number(f) == Number(t),
+        _ => JsonNode.DeepEquals(found, told),
+    };
+
+    private static double Number(JsonValue value) => double.Parse(value.ToJsonString(), CultureInfo.InvariantCulture);
 
     /// <summary>The archive's storages with a pickle of student and fusion only, taken from the converted file's shapes.</summary>
     private static byte[] WithoutTeacher(string path)

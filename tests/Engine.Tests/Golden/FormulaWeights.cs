@@ -14,19 +14,33 @@ internal sealed class FormulaWeights
     private readonly JsonNode? _weights;
     private readonly double _kernelGain;
 
-    public FormulaWeights(string folder, GoldenCase golden)
+    public FormulaWeights(GoldenCase golden)
     {
-        _folder = folder;
-        _weights = JsonNode.Parse(File.ReadAllText(Path.Combine(folder, "case.json")))!["weights"];
+        _folder = golden.Folder;
+        _weights = JsonNode.Parse(File.ReadAllText(Path.Combine(_folder, "case.json")))!["weights"];
         _kernelGain = golden.KernelGain;
     }
 
     /// <summary>The values of all tensors that a model needs.</summary>
     public IReadOnlyList<TensorSource> Of(Model model)
     {
-        string statistics = Path.Combine(_folder, "bn_stats.safetensors");
-        using SafetensorsFile? stored = File.Exists(statistics) ? SafetensorsFile.Open(statistics) : null;
+        using SafetensorsFile? stored = StoredElsewhere() is string path ? SafetensorsFile.Open(path) : null;
         return [.. model.Tensors.Where(t => !t.Optional).Select(t => TensorSource.Of(t.Name, new Tensor(t.Shape, Values(t, model, stored))))];
+    }
+
+    /// <summary>
+    /// What the formula does not give: statistics of batch norms, in the folder itself or in the one that the case names ("../full/bn_stats.safetensors"), or a whole
+    /// backbone ("backbone.* of golden/uniad/tiny/weights.pth").
+    /// </summary>
+    private string? StoredElsewhere()
+    {
+        if (_weights is JsonObject weights && weights["backbone"] is JsonNode backbone)
+        {
+            return GoldenModels.FileOf(Path.Combine(Path.GetDirectoryName(_folder)!, backbone.GetValue<string>().Split('/')[^2]));
+        }
+
+        string own = Path.Combine(_folder, "bn_stats.safetensors"), other = Path.Combine(_folder, "..", "full", "bn_stats.safetensors");
+        return File.Exists(own) ? own : File.Exists(other) ? other : null;
     }
 
     private float[] Values(TensorSpec spec, Model model, SafetensorsFile? stored)
@@ -41,11 +55,15 @@ internal sealed class FormulaWeights
         // The formula takes names of the separate files: UTRAD's backbone is one, with torchvision's names.
         string name = model is Utrad && spec.Name.StartsWith("backbone.", StringComparison.Ordinal) ? spec.Name["backbone.".Length..] : spec.Name;
         name = Settings("tied").TryGetValue(name, out string? other) ? other : name;
-        string? rule = Settings("overrides").FirstOrDefault(o => FileSystemName.MatchesSimpleExpression(o.Key.Split(' ')[0], name)).Value;
+        string? rule = Settings("overrides").FirstOrDefault(o => o.Key.Split([' ', ','], StringSplitOptions.RemoveEmptyEntries).Any(pattern => Names(pattern, name))).Value;
         return [.. FormulaTensor.Parameter(name, spec.Shape, _kernelGain).Zip(Uniform(name, spec.Shape), (value, u) => Value(rule, value, u))];
 
-        SafetensorsEntry? Entry(string key) => stored.Entries.GetValueOrDefault(key);
+        // A model file of the tiny case holds a transformer too, which is not meant.
+        SafetensorsEntry? Entry(string key) => key.StartsWith("reconstruction.", StringComparison.Ordinal) ? null : stored.Entries.GetValueOrDefault(key);
     }
+
+    /// <summary>Whether a pattern, or a part of a name between its dots, means a tensor.</summary>
+    private static bool Names(string pattern, string name) => FileSystemName.MatchesSimpleExpression(pattern, name) || name.Split('.').Contains(pattern);
 
     private static float Value(string? rule, float value, float u) => rule switch
     {
@@ -53,6 +71,7 @@ internal sealed class FormulaWeights
         "0" => 0,
         "abs(formula value)" => Math.Abs(value),
         "formula value + 1" => value + 1,
+        "0.5+0.5u" => 0.5f + (0.5f * u),
         _ when rule.StartsWith("u*sqrt(3)", StringComparison.Ordinal) => (float)(u * Math.Sqrt(3)),
         _ => throw new NotSupportedException($"formula weights: unknown rule \"{rule}\""),
     };

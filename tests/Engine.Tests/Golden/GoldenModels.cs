@@ -26,7 +26,7 @@ internal static class GoldenModels
         if (golden.HasFormulaWeights)
         {
             Model model = ModelRegistry.Create(golden.Model, golden.Config);
-            ModelFile.Write(path, model, new FormulaWeights(folder, golden).Of(model), new ModelFileDetails());
+            ModelFile.Write(path, model, new FormulaWeights(golden).Of(model), new ModelFileDetails());
         }
         else
         {
