@@ -187,7 +187,7 @@ public sealed class AnomalyDetectorTests
         {
             using (ModelFile model = ModelFile.Open(file.Path))
             {
-                TensorSource[] tensors = [.. model.Tensors.Values.Where(t => t.Name != Models.InTra.MeanMapKey).Select(t =>
+                TensorSource[] tensors = [.. model.Tensors.Values.Where(t => t.Name != KernelAD.Models.InTra.MeanMapKey).Select(t =>
                 {
                     Tensor tensor = new(t.Shape);
                     model.ReadFloat32(t.Name, tensor.Data);
