@@ -134,7 +134,7 @@ public sealed record EfficientNetConfig
         if (r.Sections("blocks") is not { } sections)
         {
             return published ?? throw r.Error(
-                "blocks", $"is missing, and \"{name}\" is none of {string.Join(", ", PublishedNames)}, whose blocks are known");
+                "blocks", $"is missing, and the backbone \"{name}\" is none of {string.Join(", ", PublishedNames)}, whose blocks are known");
         }
 
         if (sections.Count is < 1 or > MaxBlocks)
