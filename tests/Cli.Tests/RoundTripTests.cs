@@ -78,7 +78,9 @@ public sealed class RoundTripTests : IDisposable
         CommandResult run = Kernelad.Run("run", model(), "--input", _files["x.safetensors"], "-o", _files["y.safetensors"], "--taps", "all", "--json");
         Assert.That(run.Code, Is.Zero, run.Error);
         Assert.That((string)detected["model"]!, Is.EqualTo(name));
-        Assert.That((float)run.Json.Single()["image_score"]![0]!, Is.EqualTo((float)detected["score"]!).Within(1e-6f).Percent.Or.EqualTo((float)detected["score"]!));
+
+        // Taps keep values apart that a plan without them fuses, which may round otherwise.
+        Assert.That((float)run.Json.Single()["image_score"]![0]!, Is.EqualTo((float)detected["score"]!).Within(1e-4f).Percent.Or.EqualTo((float)detected["score"]!));
 
         using SafetensorsFile results = SafetensorsFile.Open(_files["y.safetensors"]);
         Assert.That(results.Entries["image_score"].Shape, Is.EqualTo(new Shape(1)));

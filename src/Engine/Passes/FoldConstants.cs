@@ -23,7 +23,7 @@ internal static class FoldConstants
                 constants.Add(node);
 
                 // A layer of a recipe has no user outside that would fold it, but wants its own weights packed.
-                return HasDerivedWeight(node) ? Copy(node, input => false) : null;
+                return HasDerivedWeight(node) ? Copy(node, _ => false) : null;
             }
 
             return node.Inputs.Any(constants.Contains) ? Copy(node, constants.Contains) : null;
