@@ -91,7 +91,7 @@ internal sealed class ReductionTests(string architecture)
         using DeviceBench bench = new(architecture);
         float[] x = TestData.Values(rows * width, seed: width, type);
         DeviceArray y = bench.Unwritten(rows * width);
-        bench.Run("softmax", new LaunchSize(DeviceBench.Blocks(rows, SoftmaxArguments.RowsPerBlock)), new SoftmaxArguments
+        bench.Run("softmax", new LaunchSize(DeviceBench.Blocks(rows, RowArguments.RowsPerBlock)), new RowArguments
         {
             X = bench.Place(x, type).Address,
             Y = y.Address,
@@ -111,7 +111,7 @@ internal sealed class ReductionTests(string architecture)
         using DeviceBench bench = new(architecture);
         float[] x = [3e4f, 2.9999e4f, -3e38f, 1, 2, float.NaN, float.NegativeInfinity, 0, 0];
         DeviceArray y = bench.Place(x);
-        bench.Run("softmax", new LaunchSize(1), new SoftmaxArguments { X = y.Address, Y = y.Address, Rows = 3, Width = 3, XStride = 3, YStride = 3 });
+        bench.Run("softmax", new LaunchSize(1), new RowArguments { X = y.Address, Y = y.Address, Rows = 3, Width = 3, XStride = 3, YStride = 3 });
         float[] actual = bench.Read(y);
         TestData.AssertClose(actual[..3], [.. Softmax(x[..3])], 1e-7);
         Assert.That(actual[3..6], Has.All.NaN);
