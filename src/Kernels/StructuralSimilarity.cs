@@ -12,7 +12,7 @@ internal static class StructuralSimilarity
 {
     /// <summary>The kernels to compile.</summary>
     public static IEnumerable<KernelDefinition> Definitions() =>
-        [KernelCatalog.Kernel<StructuralSimilarityArguments>("structural_similarity", StructuralSimilarityArguments.Threads, 8, 0, 48, Compute)];
+        [KernelCatalog.Kernel<StructuralSimilarityArguments>("structural_similarity", StructuralSimilarityArguments.Threads, 8, 0, 56, Compute)];
 
     /// <summary>A block a tile.</summary>
     public static void Compute(StructuralSimilarityArguments a)

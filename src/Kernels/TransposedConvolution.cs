@@ -16,11 +16,14 @@ internal static class TransposedConvolution
     private const int Chunk = TransposedConvolutionArguments.Chunk;
 
     /// <summary>The kernels to compile.</summary>
-    public static IEnumerable<KernelDefinition> Definitions() =>
-    [
-        KernelCatalog.Kernel<TransposedConvolutionArguments>("transposed_convolution_4", TransposedConvolutionArguments.Threads, 6, 0, 80, Compute<FourOutputs>),
-        KernelCatalog.Kernel<TransposedConvolutionArguments>("transposed_convolution_8", TransposedConvolutionArguments.Threads, 5, 0, 96, Compute<EightOutputs>),
-    ];
+    public static IEnumerable<KernelDefinition> Definitions()
+    {
+        yield return Kernel("transposed_convolution_4", 6, 80, Compute<FourOutputs>, 0.69);
+        yield return Kernel("transposed_convolution_8", 5, 96, Compute<EightOutputs>, 0.79);
+
+        static KernelDefinition Kernel(string name, int minBlocks, int registers, Action<TransposedConvolutionArguments> kernel, double share) =>
+            KernelCatalog.Kernel(name, TransposedConvolutionArguments.Threads, minBlocks, sharedBytes: 0, registers, kernel, kernel, new MainLoop("FFMA", share));
+    }
 
     /// <summary>A block a tile of results of one phase.</summary>
     public static void Compute<TOutputs>(TransposedConvolutionArguments a)
