@@ -150,7 +150,7 @@ internal sealed class ReductionTests(string architecture)
     public void Squash_of_nothing_is_not_a_number()
     {
         using DeviceBench bench = new(architecture);
-        DeviceArray y = bench.Place([0, 0, 0, 3, 4, 0]);
+        DeviceArray y = bench.Place((float[])[0, 0, 0, 3, 4, 0]);
         bench.Run("squash", new LaunchSize(1), new RowArguments { X = y.Address, Y = y.Address, Rows = 2, Width = 3, XStride = 3, YStride = 3 });
         float[] actual = bench.Read(y);
         Assert.That(actual[..3], Has.All.NaN);

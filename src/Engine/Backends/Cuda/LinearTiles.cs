@@ -111,14 +111,17 @@ internal static class LinearTiles
         return
         [
             .. from node in graph.Nodes
-               where node.Operator is Graph.Linear or Graph.PatchEmbedding
+               where node.Operator is Graph.Linear or Graph.PatchEmbedding or Graph.Convolution { Groups: 1 }
                let weight = (Graph.Parameter)node.Inputs[1].Operator
                let m = (int)node.Shape.Rows
                let n = node.Shape[-1]
                let k = (int)(weight.Shape.Count / weight.Shape[0])
-               select (weight.Key, node.Operator is Graph.PatchEmbedding
-                   ? new LinearChoice(m, n, k, type, multiprocessors, Small, Splits: 1)
-                   : Choose(m, n, k, type, multiprocessors)),
+               select (weight.Key, node.Operator switch
+               {
+                   Graph.PatchEmbedding => new LinearChoice(m, n, k, type, multiprocessors, Small, Splits: 1),
+                   Graph.Convolution => ChooseConvolution(m, n, k, type, multiprocessors),
+                   _ => Choose(m, n, k, type, multiprocessors),
+               }),
         ];
     }
 
