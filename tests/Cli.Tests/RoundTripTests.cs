@@ -10,6 +10,8 @@ public sealed class RoundTripTests : IDisposable
     [
         new TestCaseData("InTra", "intra", "tiny_jhy12", (Func<string>)(() => GoldenModel.InTra)).SetArgDisplayNames("InTra"),
         new TestCaseData("ViTAD", "vitad", "tiny", (Func<string>)(() => GoldenModel.VitAd)).SetArgDisplayNames("ViTAD"),
+        new TestCaseData("VT-ADL", "vtadl", "tiny", (Func<string>)(() => GoldenModel.VtAdl)).SetArgDisplayNames("VT-ADL"),
+        new TestCaseData("UTRAD", "utrad", "tiny", (Func<string>)(() => GoldenModel.Utrad)).SetArgDisplayNames("UTRAD"),
     ];
 
     private readonly Workspace _files = new();

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using KernelAD.Models;
 using KernelAD.Preprocessing;
 
 namespace KernelAD.Engine.Tests.Preprocessing;
@@ -51,6 +52,32 @@ internal sealed class GoldenPreprocessingTests
         {
             Assert.That(values, Is.EqualTo(GoldenIo.Read<float>(Tensors, name + ".normalised")));
         }
+    }
+
+    [TestCase("down")]
+    [TestCase("up")]
+    public void Utrad_sees_what_Pillow_and_torchvision_make_of_a_picture(string name)
+    {
+        const string Tensors = "utrad/preprocess/io.safetensors";
+        JsonNode info = JsonNode.Parse(File.ReadAllText(Fixture.File("golden/utrad/preprocess/case.json")))!["cases"]![name]!;
+        int side = (int)info["shape"]![0]!;
+        byte[] pixels = [.. GoldenIo.Formula((string)info["name"]!, side * side * 3).Select(u => (byte)Math.Floor((u + 1) * 128))];
+        JsonObject config = JsonNode.Parse(File.ReadAllText(Fixture.File("golden/utrad/full/case.json")))!["config"]!.AsObject();
+        PicturePreprocessor preprocessor = new(ModelRegistry.Create("UTRAD", config).Preprocessing);
+        PictureView picture = new(pixels, side, side, PixelFormat.Rgb24);
+        PreprocessingScratch scratch = new();
+
+        byte[] resized = new byte[preprocessor.Length];
+        Array.Fill(resized, (byte)77);
+        preprocessor.Crop(picture, resized, scratch);
+        Assert.That(resized, Is.EqualTo(GoldenIo.Read<byte>(Tensors, name + ".resized_u8")));
+
+        float[] values = new float[preprocessor.Length];
+        Array.Fill(values, float.NaN);
+        preprocessor.Process(picture, values, scratch);
+        Assert.That(
+            GoldenIo.Read<long>(Tensors, name + ".normalised.idx").Select(i => values[i]),
+            Is.EqualTo(GoldenIo.Read<float>(Tensors, name + ".normalised.val")));
     }
 
     [Test]

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using KernelAD.Graph;
 
 namespace KernelAD.Backends.Cpu;
 
@@ -39,6 +40,7 @@ internal sealed unsafe class AttentionStep : CpuStep
     private readonly BufferRef _v;
     private readonly BufferRef _y;
     private readonly bool _yRowTiles;
+    private readonly NeighborMask? _mask;
     private readonly int _tiles;
     private readonly int _querySplits;
     private readonly int _keyBlocks;
@@ -60,7 +62,9 @@ internal sealed unsafe class AttentionStep : CpuStep
     /// <param name="v">Values.</param>
     /// <param name="y">Output; in row tiles its row stride is not used.</param>
     /// <param name="yRowTiles">Whether the output is written in row tiles.</param>
-    public AttentionStep(AttentionShape shape, float scale, BufferRef q, BufferRef k, BufferRef v, BufferRef y, bool yRowTiles = false)
+    /// <param name="mask">Which keys a query does not see; null: it sees all.</param>
+    public AttentionStep(
+        AttentionShape shape, float scale, BufferRef q, BufferRef k, BufferRef v, BufferRef y, bool yRowTiles = false, NeighborMask? mask = null)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(shape.Batch);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(shape.Queries);
@@ -75,6 +79,7 @@ internal sealed unsafe class AttentionStep : CpuStep
         _v = v;
         _y = y;
         _yRowTiles = yRowTiles;
+        _mask = mask;
 
         _tiles = Split.Most(shape.Queries, SimdTier.TileRows);
         int splits = Math.Min(Split.Most(FewestParts, shape.Batch * shape.Heads), _tiles / FewestTiles);
@@ -134,7 +139,11 @@ internal sealed unsafe class AttentionStep : CpuStep
             PackKeys(k + (firstKey * _k.RowStride), keys, scratch + _kOffset);
             PackValues<TSimd, TVector>(v + (firstKey * _v.RowStride), keys, scratch + _vOffset);
             for (int row = 0; row < rows; row += SimdTier.TileRows)
-                AttendTile<TSimd, TVector>(row, Math.Min(SimdTier.TileRows, rows - row), keys, firstBlock: block == 0, scratch);
+            {
+                int tileRows = Math.Min(SimdTier.TileRows, rows - row);
+                MaskedTile? mask = _mask is null ? null : new MaskedTile(_mask, firstRow + row, tileRows, firstKey, keys);
+                AttendTile<TSimd, TVector>(row, tileRows, keys, firstBlock: block == 0, mask, scratch);
+            }
         }
 
         for (int row = 0; row < rows; row++)
@@ -185,7 +194,7 @@ internal sealed unsafe class AttentionStep : CpuStep
     }
 
     /// <summary>Lets one tile of query rows attend to one block of keys.</summary>
-    private void AttendTile<TSimd, TVector>(int row, int rows, int keys, bool firstBlock, float* scratch)
+    private void AttendTile<TSimd, TVector>(int row, int rows, int keys, bool firstBlock, MaskedTile? mask, float* scratch)
         where TSimd : ISimd<TVector>
         where TVector : struct
     {
@@ -196,6 +205,8 @@ internal sealed unsafe class AttentionStep : CpuStep
         nint vectorStride = TSimd.Lanes < RowTiles.BlockColumns ? TSimd.Lanes : SimdTier.TileRows * RowTiles.BlockColumns;
         for (int key = 0; key < keys; key += columns)
         {
+            if (mask is MaskedTile tile && tile.HidesBlockOf(key))
+                continue;
             Gemm.MultiplyTile<TSimd, TVector>(
                 rows,
                 q,
@@ -211,7 +222,10 @@ internal sealed unsafe class AttentionStep : CpuStep
         {
             float* maximum = scratch + _maximumOffset + row + r;
             float* sum = scratch + _sumOffset + row + r;
-            float before = firstBlock ? float.NegativeInfinity : *maximum;
+            mask?.HideKeys(r, scores + (r * RowTiles.BlockColumns));
+
+            // A row that has seen no key yet begins with a finite maximum, from which the −∞ of hidden keys has a distance.
+            float before = firstBlock ? float.MinValue : *maximum;
             float blockSum = SoftmaxRow<TSimd, TVector>(scores + (r * RowTiles.BlockColumns), keys, before, out *maximum);
             if (firstBlock)
             {
@@ -225,17 +239,25 @@ internal sealed unsafe class AttentionStep : CpuStep
             }
         }
 
-        for (int column = 0; column < _outputStride; column += columns)
+        // Without mask all keys are one range.
+        if (mask is not null && firstBlock)
+            new Span<float>(output, rows * _outputStride).Clear();
+        int end;
+        for (int first = 0; first < keys; first = end)
         {
-            Gemm.MultiplyTile<TSimd, TVector>(
-                rows,
-                scores,
-                scratch + _vOffset + (column * keys),
-                keys,
-                output + column,
-                _outputStride,
-                TSimd.Lanes,
-                accumulate: !firstBlock);
+            end = mask is MaskedTile tile ? tile.VisibleRange(ref first) : keys;
+            for (int column = 0; column < _outputStride && first < end; column += columns)
+            {
+                Gemm.MultiplyTile<TSimd, TVector>(
+                    rows,
+                    scores + RowTiles.Index(0, first, keys),
+                    scratch + _vOffset + (column * keys) + (first * columns),
+                    end - first,
+                    output + column,
+                    _outputStride,
+                    TSimd.Lanes,
+                    accumulate: !firstBlock || mask is not null);
+            }
         }
     }
 
@@ -251,30 +273,32 @@ internal sealed unsafe class AttentionStep : CpuStep
         if (whole < keys)
         {
             TVector key = TSimd.LessThan(TSimd.Indices, TSimd.Broadcast(keys - whole));
-            float* last = At(row, whole);
+            float* last = LogitOf(row, whole);
             TSimd.Store(TSimd.Select(key, TSimd.Load(last), TSimd.Broadcast(float.NegativeInfinity)), last);
         }
 
         TVector largest = TSimd.Broadcast(before);
         for (int key = 0; key < keys; key += TSimd.Lanes)
-            largest = TSimd.Max(largest, TSimd.Load(At(row, key)));
+            largest = TSimd.Max(largest, TSimd.Load(LogitOf(row, key)));
 
         maximum = TSimd.ReduceMax(largest);
         TVector shift = TSimd.Broadcast(maximum);
         TVector sum = TSimd.Zero;
         for (int key = 0; key < keys; key += TSimd.Lanes)
         {
-            float* logits = At(row, key);
+            float* logits = LogitOf(row, key);
             TVector power = VectorMath.Exp2<TSimd, TVector>(TSimd.Subtract(TSimd.Load(logits), shift));
             TSimd.Store(power, logits);
             sum = TSimd.Add(sum, power);
         }
 
         return TSimd.ReduceAdd(sum);
-
-        static float* At(float* row, int key) =>
-            row + (key / RowTiles.BlockColumns * SimdTier.TileRows * RowTiles.BlockColumns) + (key % RowTiles.BlockColumns);
     }
+
+    /// <summary>Where a key's logit lies in a row of a row tile.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static float* LogitOf(float* row, int key) =>
+        row + (key / RowTiles.BlockColumns * SimdTier.TileRows * RowTiles.BlockColumns) + (key % RowTiles.BlockColumns);
 
     private void Scale<TSimd, TVector>(float* row, float factor)
         where TSimd : ISimd<TVector>
@@ -312,6 +336,76 @@ internal sealed unsafe class AttentionStep : CpuStep
             {
                 inBlock = 0;
                 block += SimdTier.TileRows * RowTiles.BlockColumns;
+            }
+        }
+    }
+
+    /// <summary>A neighbour mask as one tile of queries and one block of keys see it.</summary>
+    private readonly struct MaskedTile
+    {
+        private readonly NeighborMask _mask;
+        private readonly int _firstQuery;
+        private readonly int _firstKey;
+        private readonly int _keys;
+
+        // The rectangle of tokens that no query of the tile sees; empty if the first exceeds the last.
+        private readonly int _top;
+        private readonly int _bottom;
+        private readonly int _left;
+        private readonly int _right;
+
+        public MaskedTile(NeighborMask mask, int firstQuery, int queries, int firstKey, int keys)
+        {
+            _mask = mask;
+            _firstQuery = firstQuery;
+            _firstKey = firstKey;
+            _keys = keys;
+            (int firstY, int firstX) = Math.DivRem(firstQuery, mask.Width);
+            (int lastY, int lastX) = Math.DivRem(firstQuery + queries - 1, mask.Width);
+            bool oneRow = firstY == lastY;
+            _top = lastY - mask.RadiusY;
+            _bottom = firstY + mask.RadiusY;
+            _left = (oneRow ? lastX : mask.Width - 1) - mask.RadiusX;
+            _right = (oneRow ? firstX : 0) + mask.RadiusX;
+        }
+
+        /// <summary>Keys that are multiplied or left out together.</summary>
+        private static int BlockKeys => Math.Max(SimdTier.PanelColumns, RowTiles.BlockColumns);
+
+        /// <summary>Whether no query of the tile sees any key of the block in which a key lies.</summary>
+        public bool HidesBlockOf(int key)
+        {
+            int first = key / BlockKeys * BlockKeys;
+            (int firstY, int firstX) = Math.DivRem(_firstKey + first, _mask.Width);
+            (int lastY, int lastX) = Math.DivRem(_firstKey + Math.Min(first + BlockKeys, _keys) - 1, _mask.Width);
+            return firstY >= _top && lastY <= _bottom
+                && (firstY == lastY ? firstX >= _left && lastX <= _right : _left <= 0 && _right >= _mask.Width - 1);
+        }
+
+        /// <summary>Moves <paramref name="first"/> on to the next key whose block is seen, and finds where the hidden ones begin again.</summary>
+        public int VisibleRange(ref int first)
+        {
+            while (first < _keys && HidesBlockOf(first))
+                first += BlockKeys;
+
+            int end = first;
+            while (end < _keys && !HidesBlockOf(end))
+                end += BlockKeys;
+
+            first = Math.Min(first, _keys);
+            return Math.Min(end, _keys);
+        }
+
+        /// <summary>Sets the logits of the keys that a query does not see to −∞.</summary>
+        public void HideKeys(int query, float* logits)
+        {
+            (int y, int x) = Math.DivRem(_firstQuery + query, _mask.Width);
+            int left = Math.Max(x - _mask.RadiusX, 0), right = Math.Min(x + _mask.RadiusX, _mask.Width - 1);
+            for (int row = Math.Max(y - _mask.RadiusY, 0); row <= Math.Min(y + _mask.RadiusY, _mask.Height - 1); row++)
+            {
+                int first = Math.Max((row * _mask.Width) + left - _firstKey, 0), end = Math.Min((row * _mask.Width) + right + 1 - _firstKey, _keys);
+                for (int key = first; key < end; key++)
+                    *LogitOf(logits, key) = float.NegativeInfinity;
             }
         }
     }

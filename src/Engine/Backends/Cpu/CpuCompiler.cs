@@ -101,12 +101,7 @@ internal sealed class CpuCompiler : GraphLowering
                 EmitBinary(node, op);
                 break;
             case Unary op:
-                EmitUnary(node, op.Function switch
-                {
-                    UnaryFunction.Gelu => UnaryOperation.Gelu,
-                    UnaryFunction.Relu => UnaryOperation.Relu,
-                    _ => UnaryOperation.Square,
-                });
+                EmitUnary(node, Operation(op.Function));
                 break;
             case Affine op:
                 EmitUnary(node, UnaryOperation.Affine, op.Scale, op.Offset);
@@ -141,13 +136,40 @@ internal sealed class CpuCompiler : GraphLowering
             case AveragePool op:
                 EmitPool(node, op);
                 break;
+            case MaxPool op:
+                EmitMaxPool(node, op);
+                break;
             case Resize op:
                 EmitResize(node, op);
+                break;
+            case Convolution op:
+                EmitConvolution(node, op);
+                break;
+            case TransposedConvolution op:
+                EmitTransposedConvolution(node, op);
+                break;
+            case BatchNorm op:
+                EmitBatchNorm(node, op);
+                break;
+            case Softmax:
+                EmitSoftmax(node);
+                break;
+            case Squash:
+                EmitSquash(node);
+                break;
+            case MixtureLikelihood op:
+                EmitMixture(node, op);
                 break;
             case CosineDistance:
                 EmitCosine(node);
                 break;
+            case EuclideanDistance:
+                EmitEuclidean(node);
+                break;
             case GradientMagnitudeSimilarity op:
+                EmitSimilarity(node, op);
+                break;
+            case StructuralSimilarity op:
                 EmitSimilarity(node, op);
                 break;
             default:
@@ -175,12 +197,90 @@ internal sealed class CpuCompiler : GraphLowering
         Step(
             node,
             ParameterName(weight),
-            "Linear" + (activation == Activation.None ? "" : $"+{activation}") + (residual is null ? "" : "+Residual"),
+            Kind("Linear", activation, residual is not null, activateSum: false),
             reads: [x, residual],
             writes: result,
             extraBytes: 4L * n * k,
             () => new LinearStep(
                 rows, packed, Ref(x, sliced), Ref(result, sliced), result.Tiled, activation, residual is null ? null : Ref(residual, sliced)));
+    }
+
+    private void EmitConvolution(Node node, Convolution op)
+    {
+        Shape x = node.Inputs[0].Shape, w = node.Inputs[1].Shape, y = node.Shape;
+        ConvolutionShape shape = new(x[1], x[2], x[3], y[1], y[2], y[3], w[2], w[3], op.Stride, op.Padding, op.Groups);
+        string key = ((Parameter)node.Inputs[1].Operator).Key;
+        string? biasKey = op.HasBias ? (node.Inputs[2].Operator as Parameter)?.Key : null;
+        bool depthwise = IsDepthwise(node);
+        Value source = Dense(node.Inputs[0]);
+        Value? residual = op.HasResidual ? Dense(node.Inputs[^1]) : null;
+        Value result = residual is not null && DiesAt(node.Inputs[^1], node) ? InPlace(node, residual) : NewValue(node);
+        Func<CpuStep> create;
+        if (depthwise)
+        {
+            DepthwiseWeights weights = _weights.Prepare("depthwise", key, biasKey, w.Count, w[0], (m, t, b) => new DepthwiseWeights(m, t, b, w[0]));
+            create = () => new DepthwiseStep(
+                weights, shape, x[0], Ref(source, false), Ref(result, false), result.Tiled, op.Activation, residual is null ? null : Ref(residual, false), op.ActivateSum);
+        }
+        else
+        {
+            ConvolutionPhase[] phases = _weights.Prepare(
+                $"convolution {shape}", key, biasKey, w.Count, w[0], (m, t, b) => ConvolutionPhase.Of(m, t, b, shape));
+            create = () => new ConvolutionStep(
+                phases, x, y, Ref(source, false), Ref(result, false), result.Tiled, op.Activation, residual is null ? null : Ref(residual, false), op.ActivateSum);
+        }
+
+        string name = $"{(depthwise ? "Depthwise" : "Convolution")} {w[2]}x{w[3]}{(op.Stride == 1 ? "" : $"/{op.Stride}")}";
+        Step(
+            node,
+            ParameterName(node.Inputs[1]),
+            Kind(name, op.Activation, op.HasResidual, op.ActivateSum),
+            reads: [source, residual],
+            writes: result,
+            extraBytes: 4 * w.Count,
+            create);
+    }
+
+    /// <summary>Whether each channel of a convolution's result sees one channel of its own.</summary>
+    private static bool IsDepthwise(Node node) =>
+        node.Operator is Convolution op && op.Groups == node.Inputs[0].Shape[3] && op.Groups == node.Shape[3];
+
+    private void EmitTransposedConvolution(Node node, TransposedConvolution op)
+    {
+        Shape x = node.Inputs[0].Shape, w = node.Inputs[1].Shape, y = node.Shape;
+        TransposedConvolutionShape shape = new(x[1], x[2], x[3], y[1], y[2], y[3], w[2], op.Stride, op.Padding);
+        string key = ((Parameter)node.Inputs[1].Operator).Key;
+        string? biasKey = op.HasBias ? (node.Inputs[2].Operator as Parameter)?.Key : null;
+        ConvolutionPhase[] phases = _weights.Prepare(
+            $"transposed convolution {shape}", key, biasKey, w.Count, w[1], (m, t, b) => ConvolutionPhase.Of(m, t, b, shape));
+        Value source = Dense(node.Inputs[0]), result = NewValue(node);
+        string name = $"TransposedConvolution {w[2]}x{w[3]}{(op.Stride == 1 ? "" : $"/{op.Stride}")}";
+        Step(
+            node,
+            ParameterName(node.Inputs[1]),
+            Kind(name, op.Activation, residual: false, activateSum: false),
+            reads: [source],
+            writes: result,
+            extraBytes: 4 * w.Count,
+            () => new ConvolutionStep(phases, x, y, Ref(source, false), Ref(result, false), activation: op.Activation));
+    }
+
+    private void EmitBatchNorm(Node node, BatchNorm op)
+    {
+        Value[] operands = [.. node.Inputs.Select(Dense)];
+        Value y = NewValue(node);
+        long rows = Local(node).Rows;
+        bool sliced = InRegion;
+        Step(node, ParameterName(node.Inputs[1]), "BatchNorm", operands, y, 0, () => new BatchNormStep(
+            Ref(y, sliced),
+            Ref(operands[0], sliced),
+            Ref(operands[1], sliced),
+            Ref(operands[2], sliced),
+            Ref(operands[3], sliced),
+            Ref(operands[4], sliced),
+            rows,
+            node.Shape[-1],
+            op.Epsilon));
     }
 
     private void EmitPatchEmbedding(Node node, PatchEmbedding op)
@@ -208,8 +308,9 @@ internal sealed class CpuCompiler : GraphLowering
         Shape qs = Local(node.Inputs[0]), vs = Local(node.Inputs[2]);
         bool sliced = InRegion;
         AttentionShape shape = new(qs[0], qs[1], vs[1], op.Heads, qs[2] / op.Heads, vs[2] / op.Heads);
-        Step(node, Name(node), "Attention", [q, k, v], y, 0, () => new AttentionStep(
-            shape, op.Scale, Ref(q, sliced), Ref(k, sliced), Ref(v, sliced), Ref(y, sliced), y.Tiled));
+        string kind = op.Mask is NeighborMask mask ? $"Attention (without {(2 * mask.RadiusY) + 1}x{(2 * mask.RadiusX) + 1})" : "Attention";
+        Step(node, Name(node), kind, [q, k, v], y, 0, () => new AttentionStep(
+            shape, op.Scale, Ref(q, sliced), Ref(k, sliced), Ref(v, sliced), Ref(y, sliced), y.Tiled, op.Mask));
     }
 
     private void EmitBinary(Node node, Binary op)
@@ -220,7 +321,8 @@ internal sealed class CpuCompiler : GraphLowering
         {
             BinaryFunction.Add => BinaryOperation.Add,
             BinaryFunction.Subtract => BinaryOperation.Subtract,
-            _ => BinaryOperation.Multiply,
+            BinaryFunction.Multiply => BinaryOperation.Multiply,
+            _ => BinaryOperation.Divide,
         };
         bool sliced = InRegion;
         Step(node, Name(node), op.Name, [a, b], y, 0, () => new BinaryStep(
@@ -235,6 +337,20 @@ internal sealed class CpuCompiler : GraphLowering
         Step(node, Name(node), node.Operator.Name, [x], y, 0, () => new UnaryStep(
             Ref(y, sliced), Ref(x, sliced), operation, (int)shape.Rows, shape[-1], scale, offset));
     }
+
+    private static UnaryOperation Operation(UnaryFunction function) => function switch
+    {
+        UnaryFunction.Gelu => UnaryOperation.Gelu,
+        UnaryFunction.Relu => UnaryOperation.Relu,
+        UnaryFunction.Square => UnaryOperation.Square,
+        UnaryFunction.Swish => UnaryOperation.Swish,
+        UnaryFunction.Sigmoid => UnaryOperation.Sigmoid,
+        UnaryFunction.Tanh => UnaryOperation.Tanh,
+        UnaryFunction.Softplus => UnaryOperation.Softplus,
+        UnaryFunction.Abs => UnaryOperation.Abs,
+        UnaryFunction.ReciprocalSqrt => UnaryOperation.ReciprocalSqrt,
+        _ => throw new NotSupportedException($"the CPU backend has no kernel for {function}"),
+    };
 
     private void EmitSlice(Node node, Slice op)
     {
@@ -345,8 +461,65 @@ internal sealed class CpuCompiler : GraphLowering
     {
         Value x = Dense(node.Inputs[0]), y = NewValue(node);
         Shape source = node.Inputs[0].Shape;
-        Step(node, Name(node), "Resize", [x], y, 0, () => new ResizeStep(
-            Ref(y, false), Ref(x, false), source[0] * source[1], source[2], source[3], op.Height, op.Width, op.AlignCorners));
+        Step(node, Name(node), "Resize", [x], y, 0, () => op.ChannelsLast
+            ? new ResizeChannelsStep(Ref(y, false), Ref(x, false), source[0], source[1], source[2], source[3], op.Height, op.Width, op.AlignCorners)
+            : new ResizeStep(Ref(y, false), Ref(x, false), source[0] * source[1], source[2], source[3], op.Height, op.Width, op.AlignCorners));
+    }
+
+    private void EmitMaxPool(Node node, MaxPool op)
+    {
+        Value x = Dense(node.Inputs[0]), y = NewValue(node);
+        Shape source = node.Inputs[0].Shape;
+        Step(node, Name(node), $"MaxPool({op.Kernel}/{op.Stride})", [x], y, 0, () => new MaxPoolStep(
+            Ref(y, false), Ref(x, false), source[0], source[1], source[2], source[3], op.Kernel, op.Stride, op.Padding));
+    }
+
+    private void EmitSoftmax(Node node)
+    {
+        Value x = Dense(node.Inputs[0]), y = NewValue(node);
+        Shape shape = Local(node);
+        bool sliced = InRegion;
+        Step(node, Name(node), "Softmax", [x], y, 0, () => new SoftmaxStep(Ref(y, sliced), Ref(x, sliced), shape.Rows, shape[-1]));
+    }
+
+    private void EmitSquash(Node node)
+    {
+        Value x = Dense(node.Inputs[0]), y = NewValue(node);
+        Shape shape = Local(node);
+        bool sliced = InRegion;
+        Step(node, Name(node), "Squash", [x], y, 0, () => new SquashStep(Ref(y, sliced), Ref(x, sliced), shape.Rows, shape[-1]));
+    }
+
+    private void EmitMixture(Node node, MixtureLikelihood op)
+    {
+        Value[] operands = [.. node.Inputs.Select(Dense)];
+        Value y = NewValue(node);
+        int dimensions = node.Inputs[0].Shape[2], gaussians = node.Inputs[1].Shape[2];
+        Step(node, Name(node), "MixtureLikelihood", operands, y, 0, () => new MixtureLikelihoodStep(
+            Ref(y, false),
+            Ref(operands[0], false),
+            Ref(operands[1], false),
+            Ref(operands[2], false),
+            Ref(operands[3], false),
+            node.Shape.Count,
+            dimensions,
+            gaussians,
+            op.LogSumExp));
+    }
+
+    private void EmitEuclidean(Node node)
+    {
+        Value a = Dense(node.Inputs[0]), b = Dense(node.Inputs[1]), y = NewValue(node);
+        Step(node, Name(node), "EuclideanDistance", [a, b], y, 0, () => new EuclideanDistanceStep(
+            Ref(y, false), Ref(a, false), Ref(b, false), node.Shape.Count, node.Inputs[0].Shape[2]));
+    }
+
+    private void EmitSimilarity(Node node, StructuralSimilarity op)
+    {
+        Value a = Dense(node.Inputs[0]), b = Dense(node.Inputs[1]), y = NewValue(node);
+        Shape shape = node.Shape;
+        Step(node, Name(node), $"SSIM({op.Taps.Length})", [a, b], y, 0, () => new StructuralSimilarityStep(
+            Ref(y, false), Ref(a, false), Ref(b, false), op.Taps, op.C1, op.C2, shape[0] * shape[1], shape[2], shape[3]));
     }
 
     private void EmitCosine(Node node)
@@ -434,7 +607,7 @@ internal sealed class CpuCompiler : GraphLowering
     {
         Shape local = Local(node);
         bool crosses = Crosses(node);
-        bool tiled = node.Operator is LayerNorm or Linear or Attention
+        bool tiled = (node.Operator is LayerNorm or Linear or Attention or Convolution { Groups: 1 } || IsDepthwise(node))
             && !crosses && !IsResult(node)
             && Users(node).Any() && Users(node).All(u => u.Operator is Linear && u.Inputs[0] == node && !u.Inputs.Skip(1).Contains(node));
         Value value;
@@ -465,6 +638,13 @@ internal sealed class CpuCompiler : GraphLowering
     private static void Touch(Value? value, int step) => value?.Buffer?.Touch(step);
 
     // ---- listing ---------------------------------------------------------------------------------------------------------------------------
+
+    /// <summary>What a layer is called together with its epilogue.</summary>
+    private static string Kind(string layer, Activation activation, bool residual, bool activateSum)
+    {
+        string function = activation == Activation.None ? "" : $"+{activation}", sum = residual ? "+Residual" : "";
+        return layer + (activateSum ? sum + function : function + sum);
+    }
 
     private void Step(
         Node node, string name, string kind, IReadOnlyList<Value?> reads, Value writes, long extraBytes, Func<CpuStep> create, long? flops = null)

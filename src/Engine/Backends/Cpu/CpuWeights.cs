@@ -11,6 +11,7 @@ internal sealed unsafe class CpuWeights : SharedWeights
     private readonly Lock _lock = new();
     private readonly MemoryPool _memory = new();
     private readonly Dictionary<string, PackedWeights> _packed = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, object> _prepared = new(StringComparer.Ordinal);
     private readonly Dictionary<string, nint> _raw = new(StringComparer.Ordinal);
 
     private CpuWeights(ModelFile file, bool ownsFile)
@@ -54,6 +55,36 @@ internal sealed unsafe class CpuWeights : SharedWeights
             }
 
             return packed;
+        }
+    }
+
+    /// <summary>What a step makes of its weight and bias: made once, for all plans.</summary>
+    /// <param name="form">What is made, and all that it depends on but the tensors.</param>
+    /// <param name="weightKey">The weight.</param>
+    /// <param name="biasKey">The bias; null if there is none.</param>
+    /// <param name="count">Elements of the weight.</param>
+    /// <param name="biasCount">Elements of the bias.</param>
+    /// <param name="make">Makes it of the weight and the bias, which is empty if there is none, in memory that lives as long as the weights.</param>
+    public T Prepare<T>(string form, string weightKey, string? biasKey, long count, int biasCount, Func<MemoryPool, float[], float[], T> make)
+        where T : class
+    {
+        lock (_lock)
+        {
+            string key = $"{form} of {weightKey}";
+            if (!_prepared.TryGetValue(key, out object? prepared))
+            {
+                float[] weight = new float[count], bias = new float[biasKey is null ? 0 : biasCount];
+                Read(weightKey, 0, weight);
+                if (biasKey is not null)
+                {
+                    Read(biasKey, 0, bias);
+                }
+
+                prepared = make(_memory, weight, bias);
+                _prepared.Add(key, prepared);
+            }
+
+            return (T)prepared;
         }
     }
 

@@ -47,4 +47,34 @@ internal static unsafe class Gemm
                 GemmKernels.Multiply<TSimd, TVector, Rows2>(a, panel, k, c, rowStride, vectorStride, accumulate, prefetch);
         }
     }
+
+    /// <summary>
+    /// The same for rows of the left operand that lie anywhere; see <see cref="GemmKernels.MultiplyGathered"/>. There have to be pointers for a whole tile's
+    /// rows, those that do not matter to anything readable.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void MultiplyGathered<TSimd, TVector>(
+        int count, float** rows, nint start, nint run, nint pitch, int segments, float* panel, float* c, bool accumulate)
+        where TSimd : ISimd<TVector>
+        where TVector : struct
+    {
+        if (SimdTier.TileRows == 12)
+        {
+            if (count > 8)
+                GemmKernels.MultiplyGathered<TSimd, TVector, Rows12>(rows, start, run, pitch, segments, panel, c, accumulate);
+            else if (count > 4)
+                GemmKernels.MultiplyGathered<TSimd, TVector, Rows8>(rows, start, run, pitch, segments, panel, c, accumulate);
+            else
+                GemmKernels.MultiplyGathered<TSimd, TVector, Rows4>(rows, start, run, pitch, segments, panel, c, accumulate);
+        }
+        else
+        {
+            if (count > 4)
+                GemmKernels.MultiplyGathered<TSimd, TVector, Rows6>(rows, start, run, pitch, segments, panel, c, accumulate);
+            else if (count > 2)
+                GemmKernels.MultiplyGathered<TSimd, TVector, Rows4>(rows, start, run, pitch, segments, panel, c, accumulate);
+            else
+                GemmKernels.MultiplyGathered<TSimd, TVector, Rows2>(rows, start, run, pitch, segments, panel, c, accumulate);
+        }
+    }
 }

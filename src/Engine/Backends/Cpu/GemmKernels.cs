@@ -174,6 +174,132 @@ internal static unsafe class GemmKernels
         }
     }
 
+    /// <summary>
+    /// The same with rows of A that lie anywhere, each in segments: element k of row r is rows[r][k / run · pitch + k mod run]. The windows of a convolution over
+    /// a channels-last picture are such rows, a segment to a row of the kernel.
+    /// </summary>
+    /// <param name="rows">Where the tile's rows of A begin.</param>
+    /// <param name="start">Floats from there to the first segment.</param>
+    /// <param name="run">Floats of a segment.</param>
+    /// <param name="pitch">Floats from one segment to the next.</param>
+    /// <param name="segments">Number of segments.</param>
+    /// <param name="b">A packed panel [segments · run][2 · Lanes].</param>
+    /// <param name="c">The tile of the product, rows of 2 · Lanes floats.</param>
+    /// <param name="accumulate">Whether C is added to, or overwritten.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void MultiplyGathered<TSimd, TVector, TRows>(
+        float** rows, nint start, nint run, nint pitch, int segments, float* b, float* c, bool accumulate)
+        where TSimd : ISimd<TVector>
+        where TVector : struct
+        where TRows : struct, IRows
+    {
+        TVector c00 = TSimd.Zero, c01 = TSimd.Zero, c10 = TSimd.Zero, c11 = TSimd.Zero, c20 = TSimd.Zero, c21 = TSimd.Zero;
+        TVector c30 = TSimd.Zero, c31 = TSimd.Zero, c40 = TSimd.Zero, c41 = TSimd.Zero, c50 = TSimd.Zero, c51 = TSimd.Zero;
+        TVector c60 = TSimd.Zero, c61 = TSimd.Zero, c70 = TSimd.Zero, c71 = TSimd.Zero, c80 = TSimd.Zero, c81 = TSimd.Zero;
+        TVector c90 = TSimd.Zero, c91 = TSimd.Zero, ca0 = TSimd.Zero, ca1 = TSimd.Zero, cb0 = TSimd.Zero, cb1 = TSimd.Zero;
+        float* a0 = rows[0], a1 = rows[1];
+        float* a2 = TRows.Count > 2 ? rows[2] : null, a3 = TRows.Count > 2 ? rows[3] : null;
+        float* a4 = TRows.Count > 4 ? rows[4] : null, a5 = TRows.Count > 4 ? rows[5] : null;
+        float* a6 = TRows.Count > 6 ? rows[6] : null, a7 = TRows.Count > 6 ? rows[7] : null;
+        float* a8 = TRows.Count > 8 ? rows[8] : null, a9 = TRows.Count > 8 ? rows[9] : null;
+        float* aa = TRows.Count > 8 ? rows[10] : null, ab = TRows.Count > 8 ? rows[11] : null;
+
+        for (; segments > 0; segments--, start += pitch)
+        {
+            nint i = start, end = start + run;
+            do
+            {
+                TVector b0 = TSimd.Load(b);
+                TVector b1 = TSimd.Load(b + TSimd.Lanes);
+                TVector row;
+                row = TSimd.Broadcast(a0[i]);
+                c00 = TSimd.MultiplyAdd(row, b0, c00);
+                c01 = TSimd.MultiplyAdd(row, b1, c01);
+                row = TSimd.Broadcast(a1[i]);
+                c10 = TSimd.MultiplyAdd(row, b0, c10);
+                c11 = TSimd.MultiplyAdd(row, b1, c11);
+                if (TRows.Count > 2)
+                {
+                    row = TSimd.Broadcast(a2[i]);
+                    c20 = TSimd.MultiplyAdd(row, b0, c20);
+                    c21 = TSimd.MultiplyAdd(row, b1, c21);
+                    row = TSimd.Broadcast(a3[i]);
+                    c30 = TSimd.MultiplyAdd(row, b0, c30);
+                    c31 = TSimd.MultiplyAdd(row, b1, c31);
+                }
+
+                if (TRows.Count > 4)
+                {
+                    row = TSimd.Broadcast(a4[i]);
+                    c40 = TSimd.MultiplyAdd(row, b0, c40);
+                    c41 = TSimd.MultiplyAdd(row, b1, c41);
+                    row = TSimd.Broadcast(a5[i]);
+                    c50 = TSimd.MultiplyAdd(row, b0, c50);
+                    c51 = TSimd.MultiplyAdd(row, b1, c51);
+                }
+
+                if (TRows.Count > 6)
+                {
+                    row = TSimd.Broadcast(a6[i]);
+                    c60 = TSimd.MultiplyAdd(row, b0, c60);
+                    c61 = TSimd.MultiplyAdd(row, b1, c61);
+                    row = TSimd.Broadcast(a7[i]);
+                    c70 = TSimd.MultiplyAdd(row, b0, c70);
+                    c71 = TSimd.MultiplyAdd(row, b1, c71);
+                }
+
+                if (TRows.Count > 8)
+                {
+                    row = TSimd.Broadcast(a8[i]);
+                    c80 = TSimd.MultiplyAdd(row, b0, c80);
+                    c81 = TSimd.MultiplyAdd(row, b1, c81);
+                    row = TSimd.Broadcast(a9[i]);
+                    c90 = TSimd.MultiplyAdd(row, b0, c90);
+                    c91 = TSimd.MultiplyAdd(row, b1, c91);
+                    row = TSimd.Broadcast(aa[i]);
+                    ca0 = TSimd.MultiplyAdd(row, b0, ca0);
+                    ca1 = TSimd.MultiplyAdd(row, b1, ca1);
+                    row = TSimd.Broadcast(ab[i]);
+                    cb0 = TSimd.MultiplyAdd(row, b0, cb0);
+                    cb1 = TSimd.MultiplyAdd(row, b1, cb1);
+                }
+
+                i++;
+                b += 2 * TSimd.Lanes;
+            }
+            while (i < end);
+        }
+
+        nint rowStride = 2 * TSimd.Lanes, vectorStride = TSimd.Lanes;
+        StoreRow<TSimd, TVector>(c00, c01, c, vectorStride, accumulate);
+        StoreRow<TSimd, TVector>(c10, c11, c += rowStride, vectorStride, accumulate);
+        if (TRows.Count > 2)
+        {
+            StoreRow<TSimd, TVector>(c20, c21, c += rowStride, vectorStride, accumulate);
+            StoreRow<TSimd, TVector>(c30, c31, c += rowStride, vectorStride, accumulate);
+        }
+
+        if (TRows.Count > 4)
+        {
+            StoreRow<TSimd, TVector>(c40, c41, c += rowStride, vectorStride, accumulate);
+            StoreRow<TSimd, TVector>(c50, c51, c += rowStride, vectorStride, accumulate);
+        }
+
+        if (TRows.Count > 6)
+        {
+            StoreRow<TSimd, TVector>(c60, c61, c += rowStride, vectorStride, accumulate);
+            StoreRow<TSimd, TVector>(c70, c71, c += rowStride, vectorStride, accumulate);
+        }
+
+        if (TRows.Count > 8)
+        {
+            StoreRow<TSimd, TVector>(c80, c81, c += rowStride, vectorStride, accumulate);
+            StoreRow<TSimd, TVector>(c90, c91, c += rowStride, vectorStride, accumulate);
+            StoreRow<TSimd, TVector>(ca0, ca1, c += rowStride, vectorStride, accumulate);
+            StoreRow<TSimd, TVector>(cb0, cb1, c += rowStride, vectorStride, accumulate);
+        }
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void StoreRow<TSimd, TVector>(TVector c0, TVector c1, float* c, nint vectorStride, bool accumulate)
         where TSimd : ISimd<TVector>

@@ -27,7 +27,7 @@ internal sealed unsafe class LinearStep : CpuStep
     private readonly BufferRef _y;
     private readonly BufferRef? _residual;
     private readonly bool _yRowTiles;
-    private readonly Activation _activation;
+    private readonly Epilogue _epilogue;
     private readonly int _tiles;
     private readonly int _rowBlocks;
     private readonly int _panelGroups;
@@ -57,8 +57,8 @@ internal sealed unsafe class LinearStep : CpuStep
         _x = x;
         _y = y;
         _yRowTiles = yRowTiles;
-        _activation = activation;
         _residual = residual;
+        _epilogue = new Epilogue(yRowTiles, activation, activateSum: false);
 
         _tiles = (m + SimdTier.TileRows - 1) / SimdTier.TileRows;
         int blocks = (weights.K + RowTiles.BlockColumns - 1) / RowTiles.BlockColumns;
@@ -113,6 +113,8 @@ internal sealed unsafe class LinearStep : CpuStep
         float* x = _x.Resolve(run);
         float* y = _y.Resolve(run);
         float* residual = _residual?.Resolve(run);
+        long residualStride = _residual.GetValueOrDefault().RowStride;
+        float** targets = stackalloc float*[SimdTier.TileRows];
         long tileFloats = RowTiles.Size(1, K);
         for (int first = 0; first < K; first += _section)
         {
@@ -130,7 +132,7 @@ internal sealed unsafe class LinearStep : CpuStep
                     int row = tile * SimdTier.TileRows;
                     int rows = Math.Min(SimdTier.TileRows, M - row);
                     if (last && residual != null)
-                        PrefetchRows(residual + (row * _residual.GetValueOrDefault().RowStride) + (panel * SimdTier.PanelColumns), rows);
+                        PrefetchRows(residual + (row * residualStride) + (panel * SimdTier.PanelColumns), rows);
                     Gemm.MultiplyTile<TSimd, TVector>(
                         rows,
                         x + (tile * tileFloats) + (first * SimdTier.TileRows),
@@ -143,12 +145,27 @@ internal sealed unsafe class LinearStep : CpuStep
                         next);
                     next += length / RowTiles.BlockColumns * GemmKernels.PrefetchedPerBlock;
                     if (last)
-                        Finish<TSimd, TVector>(product, row, rows, panel * SimdTier.PanelColumns, y, residual);
+                    {
+                        SetTargets(targets, y, row, rows);
+                        float* added = residual == null ? null : residual + (row * residualStride);
+                        _epilogue.Store<TSimd, TVector>(_weights, panel, product, rows, targets, added, residualStride);
+                    }
+
                     if (_section < K)
                         product += ProductFloats;
                 }
             }
         }
+    }
+
+    /// <summary>Finds where the rows of a tile go.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void SetTargets(float** targets, float* y, int row, int rows)
+    {
+        float* target = y + (_yRowTiles ? RowTiles.Index(row, 0, N) : row * _y.RowStride);
+        long stride = _yRowTiles ? RowTiles.BlockColumns : _y.RowStride;
+        for (int r = 0; r < rows; r++, target += stride)
+            targets[r] = target;
     }
 
     /// <summary>Fetches the residual of a tile while the tile is multiplied: no hardware follows rows that are pages apart.</summary>
@@ -161,46 +178,6 @@ internal sealed unsafe class LinearStep : CpuStep
             {
                 Sse.Prefetch0(first);
                 Sse.Prefetch0(first + SimdTier.PanelColumns - 1);
-            }
-        }
-    }
-
-    /// <summary>Adds bias and residual to one tile of the product, applies the activation, and stores what lies within Y.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Finish<TSimd, TVector>(float* product, int row, int rows, int column, float* y, float* residual)
-        where TSimd : ISimd<TVector>
-        where TVector : struct
-    {
-        Activation activation = _activation;
-        int endColumn = Math.Min(column + SimdTier.PanelColumns, N);
-        for (; column < endColumn; column += TSimd.Lanes, product += TSimd.Lanes)
-        {
-            TVector bias = _weights.Bias != null ? TSimd.Load(_weights.Bias + column) : TSimd.Zero;
-            int count = Math.Min(TSimd.Lanes, N - column);
-            float* source = product;
-            float* added = residual + (residual != null ? (row * _residual.GetValueOrDefault().RowStride) + column : 0);
-            float* target = y + (_yRowTiles ? RowTiles.Index(row, column, N) : (row * _y.RowStride) + column);
-            long targetStride = _yRowTiles ? RowTiles.BlockColumns : _y.RowStride;
-            for (int r = 0; r < rows; r++)
-            {
-                TVector value = TSimd.Add(TSimd.Load(source), bias);
-                if (activation == Activation.Gelu)
-                    value = VectorMath.Gelu<TSimd, TVector>(value);
-                else if (activation == Activation.Relu)
-                    value = TSimd.Max(TSimd.Zero, value);
-
-                if (residual != null)
-                {
-                    value = TSimd.Add(value, count == TSimd.Lanes ? TSimd.Load(added) : TSimd.LoadFirst(added, count));
-                    added += _residual.GetValueOrDefault().RowStride;
-                }
-
-                if (count == TSimd.Lanes)
-                    TSimd.Store(value, target);
-                else
-                    TSimd.StoreFirst(value, target, count);
-                source += SimdTier.PanelColumns;
-                target += targetStride;
             }
         }
     }

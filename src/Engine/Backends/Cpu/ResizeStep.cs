@@ -15,8 +15,8 @@ internal sealed unsafe class ResizeStep : CpuStep
     private readonly BufferRef _source;
     private readonly int _height;
     private readonly int _outputWidth;
-    private readonly Interpolation[] _rows;
-    private readonly Interpolation[] _columns;
+    private readonly PixelMix[] _rows;
+    private readonly PixelMix[] _columns;
     private readonly Partition _partition;
 
     /// <param name="destination">(planes·output height, output width).</param>
@@ -36,8 +36,8 @@ internal sealed unsafe class ResizeStep : CpuStep
         _source = source;
         _height = height;
         _outputWidth = outputWidth;
-        _rows = Interpolations(height, outputHeight, alignCorners);
-        _columns = Interpolations(width, outputWidth, alignCorners);
+        _rows = PixelMix.Table(height, outputHeight, alignCorners);
+        _columns = PixelMix.Table(width, outputWidth, alignCorners);
         _partition = new Partition((long)planes * outputHeight, 2L * outputWidth);
     }
 
@@ -55,20 +55,6 @@ internal sealed unsafe class ResizeStep : CpuStep
             RunPart<Simd128, Vector128<float>>(run, part, (float*)scratch);
     }
 
-    private static Interpolation[] Interpolations(int input, int output, bool alignCorners)
-    {
-        Interpolation[] table = new Interpolation[output];
-        float scale = !alignCorners ? (float)input / output : output > 1 ? (float)(input - 1) / (output - 1) : 0;
-        for (int i = 0; i < output; i++)
-        {
-            float position = alignCorners ? scale * i : MathF.Max((scale * (i + 0.5f)) - 0.5f, 0);
-            int lower = Math.Min((int)position, input - 1);
-            table[i] = new Interpolation(lower, Math.Min(lower + 1, input - 1), Math.Clamp(position - lower, 0, 1));
-        }
-
-        return table;
-    }
-
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void RunPart<TSimd, TVector>(in RunContext run, int part, float* scratch)
         where TSimd : ISimd<TVector>
@@ -83,7 +69,7 @@ internal sealed unsafe class ResizeStep : CpuStep
         for (long unit = _partition.Start(part); unit < end; unit++)
         {
             (long plane, long y) = Math.DivRem(unit, _rows.Length);
-            Interpolation mix = _rows[y];
+            PixelMix mix = _rows[y];
             float* lower = ResizedRow(source, (plane * _height) + mix.Lower, scratch, held);
             float* upper = ResizedRow(source, (plane * _height) + mix.Upper, scratch, held);
             MixRows<TSimd, TVector>(destination + (unit * _destination.RowStride), lower, upper, mix.Weight);
@@ -101,7 +87,7 @@ internal sealed unsafe class ResizeStep : CpuStep
         float* from = source + (row * _source.RowStride);
         for (int x = 0; x < _columns.Length; x++)
         {
-            Interpolation mix = _columns[x];
+            PixelMix mix = _columns[x];
             resized[x] = ((1 - mix.Weight) * from[mix.Lower]) + (mix.Weight * from[mix.Upper]);
         }
 
@@ -124,7 +110,4 @@ internal sealed unsafe class ResizeStep : CpuStep
             SimdTail.Store<TSimd, TVector>(mixed, destination + x, remaining);
         }
     }
-
-    /// <summary>(1 − Weight) · [Lower] + Weight · [Upper].</summary>
-    private readonly record struct Interpolation(int Lower, int Upper, float Weight);
 }

@@ -20,6 +20,24 @@ internal enum UnaryOperation
 
     /// <summary>√x.</summary>
     Sqrt,
+
+    /// <summary>x / (1 + e⁻ˣ).</summary>
+    Swish,
+
+    /// <summary>1 / (1 + e⁻ˣ).</summary>
+    Sigmoid,
+
+    /// <summary>tanh x.</summary>
+    Tanh,
+
+    /// <summary>log(1 + eˣ).</summary>
+    Softplus,
+
+    /// <summary>|x|.</summary>
+    Abs,
+
+    /// <summary>1/√x.</summary>
+    ReciprocalSqrt,
 }
 
 /// <summary>destination = f(source) element by element on a matrix (rows, columns). The destination may be the source.</summary>
@@ -80,6 +98,24 @@ internal sealed unsafe class UnaryStep : CpuStep
             case UnaryOperation.Square:
                 Apply<TSimd, TVector, SquareOperation>(run, part, default);
                 break;
+            case UnaryOperation.Swish:
+                Apply<TSimd, TVector, SwishOperation>(run, part, default);
+                break;
+            case UnaryOperation.Sigmoid:
+                Apply<TSimd, TVector, SigmoidOperation>(run, part, default);
+                break;
+            case UnaryOperation.Tanh:
+                Apply<TSimd, TVector, TanhOperation>(run, part, default);
+                break;
+            case UnaryOperation.Softplus:
+                Apply<TSimd, TVector, SoftplusOperation>(run, part, default);
+                break;
+            case UnaryOperation.Abs:
+                Apply<TSimd, TVector, AbsOperation>(run, part, default);
+                break;
+            case UnaryOperation.ReciprocalSqrt:
+                Apply<TSimd, TVector, ReciprocalSqrtOperation>(run, part, default);
+                break;
             default:
                 Apply<TSimd, TVector, SqrtOperation>(run, part, default);
                 break;
@@ -111,63 +147,4 @@ internal sealed unsafe class UnaryStep : CpuStep
             }
         }
     }
-}
-
-/// <summary>A function of one vector.</summary>
-internal interface IUnaryOperation
-{
-    /// <summary>Applies it lane by lane.</summary>
-    TVector Apply<TSimd, TVector>(TVector x)
-        where TSimd : ISimd<TVector>
-        where TVector : struct;
-}
-
-/// <summary>scale · x + offset.</summary>
-internal readonly struct AffineOperation(float scale, float offset) : IUnaryOperation
-{
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public TVector Apply<TSimd, TVector>(TVector x)
-        where TSimd : ISimd<TVector>
-        where TVector : struct =>
-        TSimd.MultiplyAdd(x, TSimd.Broadcast(scale), TSimd.Broadcast(offset));
-}
-
-/// <summary>x · Φ(x).</summary>
-internal readonly struct GeluOperation : IUnaryOperation
-{
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public TVector Apply<TSimd, TVector>(TVector x)
-        where TSimd : ISimd<TVector>
-        where TVector : struct =>
-        VectorMath.Gelu<TSimd, TVector>(x);
-}
-
-/// <summary>max(0, x), in the order of operands that keeps a NaN.</summary>
-internal readonly struct ReluOperation : IUnaryOperation
-{
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public TVector Apply<TSimd, TVector>(TVector x)
-        where TSimd : ISimd<TVector>
-        where TVector : struct =>
-        TSimd.Max(TSimd.Zero, x);
-}
-
-/// <summary>x².</summary>
-internal readonly struct SquareOperation : IUnaryOperation
-{
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public TVector Apply<TSimd, TVector>(TVector x)
-        where TSimd : ISimd<TVector>
-        where TVector : struct =>
-        TSimd.Multiply(x, x);
-}
-
-/// <summary>√x.</summary>
-internal readonly struct SqrtOperation : IUnaryOperation
-{
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public TVector Apply<TSimd, TVector>(TVector x)
-        where TSimd : ISimd<TVector>
-        where TVector : struct =>
-        TSimd.Sqrt(x);
 }

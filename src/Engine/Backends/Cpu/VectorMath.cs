@@ -92,4 +92,55 @@ internal static class VectorMath
         TVector half = TSimd.Multiply(TSimd.Max(TSimd.Broadcast(-5.54f), x), TSimd.Broadcast(0.5f));
         return TSimd.MultiplyAdd(half, Erf<TSimd, TVector>(TSimd.Multiply(x, TSimd.Broadcast(0.70710678f))), half);
     }
+
+    /// <summary>1 / (1 + e⁻ˣ), relative error below 3e-7.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TVector Sigmoid<TSimd, TVector>(TVector x)
+        where TSimd : ISimd<TVector>
+        where TVector : struct =>
+        Swish<TSimd, TVector>(x, TSimd.Broadcast(1));
+
+    /// <summary>x / (1 + e⁻ˣ), relative error below 3e-7.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TVector Swish<TSimd, TVector>(TVector x)
+        where TSimd : ISimd<TVector>
+        where TVector : struct =>
+        Swish<TSimd, TVector>(x, TSimd.Max(TSimd.Broadcast(-105f), x)); // below, the denominator is infinite already; −∞/∞ would be NaN
+
+    /// <summary>tanh x, absolute error below 2e-7.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TVector Tanh<TSimd, TVector>(TVector x)
+        where TSimd : ISimd<TVector>
+        where TVector : struct
+    {
+        TVector twice = Exp<TSimd, TVector>(TSimd.Add(x, x));
+        return TSimd.Subtract(TSimd.Broadcast(1), TSimd.Divide(TSimd.Broadcast(2), TSimd.Add(twice, TSimd.Broadcast(1))));
+    }
+
+    /// <summary>log(1 + eˣ), relative error below 4e-7; above 20 it rounds to x.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TVector Softplus<TSimd, TVector>(TVector x)
+        where TSimd : ISimd<TVector>
+        where TVector : struct
+    {
+        // log(1 + eˣ) = max(x, 0) + log(1 + t) with t = e^−|x| ≤ 1, and log(1 + t) = 2 artanh s with s = t / (2 + t) ≤ 1/3: its series in w = s² ≤ 1/9.
+        TVector t = Exp<TSimd, TVector>(TSimd.Subtract(TSimd.Zero, TSimd.Abs(x)));
+        TVector s = TSimd.Divide(t, TSimd.Add(t, TSimd.Broadcast(2)));
+        TVector w = TSimd.Multiply(s, s);
+        TVector p = TSimd.Broadcast(1f / 13);
+        p = TSimd.MultiplyAdd(p, w, TSimd.Broadcast(1f / 11));
+        p = TSimd.MultiplyAdd(p, w, TSimd.Broadcast(1f / 9));
+        p = TSimd.MultiplyAdd(p, w, TSimd.Broadcast(1f / 7));
+        p = TSimd.MultiplyAdd(p, w, TSimd.Broadcast(1f / 5));
+        p = TSimd.MultiplyAdd(p, w, TSimd.Broadcast(1f / 3));
+        p = TSimd.MultiplyAdd(p, w, TSimd.Broadcast(1f));
+        return TSimd.MultiplyAdd(TSimd.Add(s, s), p, TSimd.Max(TSimd.Zero, x));
+    }
+
+    /// <summary>numerator / (1 + e⁻ˣ).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static TVector Swish<TSimd, TVector>(TVector x, TVector numerator)
+        where TSimd : ISimd<TVector>
+        where TVector : struct =>
+        TSimd.Divide(numerator, TSimd.Add(Exp<TSimd, TVector>(TSimd.Subtract(TSimd.Zero, x)), TSimd.Broadcast(1)));
 }

@@ -1,7 +1,9 @@
 using KernelAD.Backends.Cpu;
+using KernelAD.Graph;
 
 namespace KernelAD.Engine.Tests.Backends.Cpu;
 
+[Category("SimdTier")]
 public sealed unsafe class AttentionStepTests
 {
     private static readonly int[][] Shapes =
@@ -104,22 +106,55 @@ public sealed unsafe class AttentionStepTests
         Assert.That(single.ToArray(), Is.EqualTo(expected));
     }
 
+    [Test]
+    public void A_neighbour_mask_equals_a_materialised_one([Range(1, 9)] int height, [Range(1, 9)] int width)
+    {
+        for (int radiusY = 0; radiusY <= height / 2; radiusY++)
+        {
+            for (int radiusX = 0; radiusX <= width / 2; radiusX++)
+            {
+                NeighborMask mask = new(height, width, radiusY, radiusX);
+                if (!mask.LeavesKeys)
+                    continue;
+                using Case data = new(new AttentionShape(1, height * width, height * width, 2, 8, 9), rowTiles: true, scale: 3, seed: width, mask);
+                data.Run(threads: 1);
+                data.AssertEqualsReference(tolerance: 1.2e-5);
+            }
+        }
+    }
+
+    [TestCase(14, 14, 3, 3)]
+    [TestCase(40, 30, 12, 29)]
+    [TestCase(64, 17, 1, 4)]
+    [TestCase(9, 130, 0, 60)]
+    [TestCase(30, 33, 14, 33, Description = "whole blocks of keys are hidden")]
+    public void A_neighbour_mask_works_across_blocks_of_keys(int height, int width, int radiusY, int radiusX)
+    {
+        NeighborMask mask = new(height, width, radiusY, radiusX);
+        using Case data = new(new AttentionShape(2, height * width, height * width, 1, 16, 16), rowTiles: false, scale: 1, seed: 7, mask);
+        data.Run(threads: 2);
+        data.AssertEqualsReference(tolerance: 4e-6);
+        data.Y.AssertNothingWrittenOutside();
+    }
+
     private sealed class Case : IDisposable
     {
         private readonly AttentionShape _shape;
         private readonly float _scale;
         private readonly AttentionStep _step;
+        private readonly NeighborMask? _mask;
 
-        public Case(AttentionShape shape, bool rowTiles, float scale, int seed)
+        public Case(AttentionShape shape, bool rowTiles, float scale, int seed, NeighborMask? mask = null)
         {
             Random random = new(seed);
             _shape = shape;
             _scale = scale;
+            _mask = mask;
             Q = GuardedMatrix.Random(random, shape.Batch * shape.Queries, shape.Heads * shape.KeyWidth, stride: (shape.Heads * shape.KeyWidth) + 3);
             K = GuardedMatrix.Random(random, shape.Batch * shape.Keys, shape.Heads * shape.KeyWidth);
             V = GuardedMatrix.Random(random, shape.Batch * shape.Keys, shape.Heads * shape.ValueWidth, stride: (shape.Heads * shape.ValueWidth) + 1);
             Y = new GuardedMatrix(shape.Batch * shape.Queries, shape.Heads * shape.ValueWidth, rowTiles);
-            _step = new AttentionStep(shape, scale, Q.Ref, K.Ref, V.Ref, Y.Ref, rowTiles);
+            _step = new AttentionStep(shape, scale, Q.Ref, K.Ref, V.Ref, Y.Ref, rowTiles, mask);
         }
 
         public GuardedMatrix Q { get; }
@@ -143,6 +178,12 @@ public sealed unsafe class AttentionStepTests
                     {
                         for (int key = 0; key < logits.Length; key++)
                         {
+                            if (Hides(query - (b * _shape.Queries), key))
+                            {
+                                logits[key] = double.NegativeInfinity;
+                                continue;
+                            }
+
                             logits[key] = 0;
                             for (int i = h * _shape.KeyWidth; i < (h + 1) * _shape.KeyWidth; i++)
                                 logits[key] += (double)_scale * Q[query, i] * K[(b * _shape.Keys) + key, i];
@@ -161,6 +202,11 @@ public sealed unsafe class AttentionStepTests
                 }
             }
         }
+
+        private bool Hides(int query, int key) =>
+            _mask is not null
+            && Math.Abs((query / _mask.Width) - (key / _mask.Width)) <= _mask.RadiusY
+            && Math.Abs((query % _mask.Width) - (key % _mask.Width)) <= _mask.RadiusX;
 
         public void Dispose()
         {

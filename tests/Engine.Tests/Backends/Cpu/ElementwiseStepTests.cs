@@ -86,8 +86,8 @@ internal sealed class ElementwiseStepTests
         [Values] UnaryOperation operation, [Values(1, 3, 300)] int rows, [Values(1, 17, 257)] int columns, [Values(0, 3)] int padding)
     {
         float[] x = StepTestData.Values(rows * columns, seed: 7);
-        if (operation == UnaryOperation.Sqrt)
-            x = [.. x.Select(MathF.Abs)];
+        if (operation is UnaryOperation.Sqrt or UnaryOperation.ReciprocalSqrt)
+            x = [.. x.Select(v => MathF.Abs(v) + 1e-3f)];
 
         using StepRunner runner = new();
         StepRunner.Matrix source = runner.Input(x, columns, padding);
@@ -126,6 +126,12 @@ internal sealed class ElementwiseStepTests
         UnaryOperation.Relu => Math.Max(x, 0),
         UnaryOperation.Square => x * x,
         UnaryOperation.Sqrt => Math.Sqrt(x),
+        UnaryOperation.Swish => x / (1 + Math.Exp(-x)),
+        UnaryOperation.Sigmoid => 1 / (1 + Math.Exp(-x)),
+        UnaryOperation.Tanh => Math.Tanh(x),
+        UnaryOperation.Softplus => x > 20 ? x : Math.Log(1 + Math.Exp(x)),
+        UnaryOperation.Abs => Math.Abs(x),
+        UnaryOperation.ReciprocalSqrt => 1 / Math.Sqrt(x),
         _ => throw new ArgumentOutOfRangeException(nameof(operation)),
     };
 

@@ -3,6 +3,7 @@ using KernelAD.Graph;
 
 namespace KernelAD.Engine.Tests.Backends.Cpu;
 
+[Category("SimdTier")]
 public sealed unsafe class LinearStepTests
 {
     private static readonly (int M, int N, int K)[] Shapes =
@@ -47,7 +48,12 @@ public sealed unsafe class LinearStepTests
                 {
                     Activation.Relu => Math.Max(0, sum),
                     Activation.Gelu => ReferenceGelu(sum),
-                    _ => sum,
+                    Activation.Swish => sum / (1 + Math.Exp(-sum)),
+                    Activation.Sigmoid => 1 / (1 + Math.Exp(-sum)),
+                    Activation.Tanh => Math.Tanh(sum),
+                    Activation.Softplus => sum > 20 ? sum : Math.Log(1 + Math.Exp(sum)),
+                    Activation.None => sum,
+                    _ => throw new ArgumentOutOfRangeException(nameof(activation)),
                 };
                 if (residual)
                     expected += added[r, c];

@@ -3,6 +3,7 @@ using KernelAD.Backends.Cpu;
 
 namespace KernelAD.Engine.Tests.Backends.Cpu;
 
+[Category("SimdTier")]
 public sealed unsafe class VectorMathTests
 {
     private static float Exp(float x) => Vector512.IsHardwareAccelerated
