@@ -279,7 +279,7 @@ internal sealed class CudaCompiler : GraphLowering
         LinearArguments arguments = Product(
             m, n, k, _weights.Panels(((Parameter)node.Inputs[1].Operator).Key, n, w[1], taps, channels, _operandType), op.HasBias ? node.Inputs[2] : null, op.Activation);
         arguments.ActivateSum = op.ActivateSum ? 1 : 0;
-        string kind = $"Convolution({w[2]}×{w[3]}/{op.Stride})" + Epilogue(op.Activation, op.HasResidual, op.ActivateSum);
+        string kind = Windowed("Convolution", w, op.Stride) + Epilogue(op.Activation, op.HasResidual, op.ActivateSum);
         Step(node, ParameterName(node.Inputs[1]), kind, [x, residual, workspace], [result], 4 * w.Count, flops: null, run =>
         {
             LinearArguments product = Place(arguments, run, x, result, residual);
@@ -334,7 +334,7 @@ internal sealed class CudaCompiler : GraphLowering
         DeviceValue x = Get(node.Inputs[0]), result = NewValue(node, StoredType(node));
         DeviceValue weight = Fixed(_weights.TapsFirst(((Parameter)node.Inputs[1].Operator).Key, 1, w[0], w[2] * w[3], w[0]));
         DeviceValue? bias = op.HasBias ? Plain(node.Inputs[2]) : null, residual = op.HasResidual ? Plain(node.Inputs[^1]) : null;
-        string kind = $"Depthwise({w[2]}×{w[3]}/{op.Stride})" + Epilogue(op.Activation, op.HasResidual, op.ActivateSum);
+        string kind = Windowed("Depthwise", w, op.Stride) + Epilogue(op.Activation, op.HasResidual, op.ActivateSum);
         Step(node, ParameterName(node.Inputs[1]), kind, [x, residual], [result], 4 * w.Count, flops: null, run =>
         {
             WindowArguments arguments = Windows(run, x, maps, result, y, w[2], w[3], op.Stride, op.Padding);
@@ -383,7 +383,7 @@ internal sealed class CudaCompiler : GraphLowering
         DeviceValue x = Get(node.Inputs[0]), result = NewValue(node, StoredType(node));
         DeviceValue weight = Fixed(_weights.TapsFirst(((Parameter)node.Inputs[1].Operator).Key, w[0], w[1], w[2] * w[3], columns));
         DeviceValue? bias = op.HasBias ? Fixed(_weights.Vector(((Parameter)node.Inputs[2].Operator).Key, w[1])) : null;
-        string kind = $"TransposedConvolution({w[2]}/{op.Stride})" + Epilogue(op.Activation, hasResidual: false, activateSum: false);
+        string kind = Windowed("TransposedConvolution", w, op.Stride) + Epilogue(op.Activation, hasResidual: false, activateSum: false);
         Step(node, ParameterName(node.Inputs[1]), kind, [x], [result], 4 * w.Count, flops: null, run => ConvolutionLaunches.Transposed(
             _session,
             new TransposedConvolutionArguments
@@ -410,6 +410,8 @@ internal sealed class CudaCompiler : GraphLowering
             },
             y[0]));
     }
+
+    private static string Windowed(string name, Shape w, int stride) => $"{name} {w[2]}x{w[3]}{(stride == 1 ? "" : $"/{stride}")}";
 
     private static string Epilogue(Activation activation, bool hasResidual, bool activateSum)
     {
@@ -509,7 +511,7 @@ internal sealed class CudaCompiler : GraphLowering
         DeviceValue q = Operand(node.Inputs[0], aligned: false), k = Operand(node.Inputs[1], aligned: false), v = Operand(node.Inputs[2], aligned: false);
         DeviceValue y = NewValue(node, StoredType(node));
         Shape qs = Local(node.Inputs[0]), vs = Local(node.Inputs[2]);
-        Step(node, Name(node), op.Mask is null ? "Attention" : "NeighborMaskedAttention", [q, k, v], [y], 0, flops: null, run => AttentionLaunches.Create(_session, _operandType, qs[0], op.Heads, new AttentionArguments
+        Step(node, Name(node), op.Mask is NeighborMask mask ? $"Attention (without {(2 * mask.RadiusY) + 1}x{(2 * mask.RadiusX) + 1})" : "Attention", [q, k, v], [y], 0, flops: null, run => AttentionLaunches.Create(_session, _operandType, qs[0], op.Heads, new AttentionArguments
         {
             Q = q.Resolve(run),
             K = k.Resolve(run),
