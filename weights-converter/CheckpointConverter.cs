@@ -13,7 +13,7 @@ public static class CheckpointConverter
     /// <summary>Converts a checkpoint.</summary>
     /// <param name="checkpoints">
     /// The checkpoint (.pth, .pt, .tar, zip or the format before PyTorch 1.6) and, where the model knows such, a second file: InTra's mean map, ViTAD's
-    /// teacher, UTRAD's backbone, VT-ADL's mixture network. Their order does not matter.
+    /// teacher, VT-ADL's mixture network, the backbone of ADTR, UniAD or UTRAD. Their order does not matter.
     /// </param>
     /// <param name="output">The safetensors file to write; it appears complete or not at all.</param>
     /// <param name="options">What the user tells.</param>

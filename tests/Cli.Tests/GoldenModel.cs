@@ -13,6 +13,10 @@ internal static class GoldenModel
 
     private static readonly Lazy<string> LazyUtrad = new(() => Convert("utrad", "tiny", "backbone.pth"));
 
+    private static readonly Lazy<string> LazyUniAd = new(() => Convert("uniad", "tiny"));
+
+    private static readonly Lazy<string> LazyAdtr = new(() => Convert("adtr", "tiny"));
+
     public static string InTra => LazyInTra.Value;
 
     public static string VitAd => LazyVitAd.Value;
@@ -20,6 +24,10 @@ internal static class GoldenModel
     public static string VtAdl => LazyVtAdl.Value;
 
     public static string Utrad => LazyUtrad.Value;
+
+    public static string UniAd => LazyUniAd.Value;
+
+    public static string Adtr => LazyAdtr.Value;
 
     public static void Delete()
     {

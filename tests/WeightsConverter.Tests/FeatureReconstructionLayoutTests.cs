@@ -66,7 +66,9 @@ public class FeatureReconstructionLayoutTests
         Assert.That(report.SkippedKeys, Is.EquivalentTo((string[])[.. Unused, "optimizer"]));
         Assert.That(report.Warnings, Is.Empty);
         Assert.That(w.Read("reconstruction.transformer.decoder.norm.weight"), Is.EqualTo(expected));
-        Assert.That(report.Inferred.Select(n => $"{n.Key}={n.Value}"), Does.Contain("image=[16,8]").And.Contain("feature_size=[4,2]").And.Contain("inplanes=10").And.Contain("dim_feedforward=12"));
+        Assert.That(
+            report.Inferred.Select(n => $"{n.Key}={n.Value}"),
+            Does.Contain("image=[16,8]").And.Contain("feature_size=[4,2]").And.Contain("inplanes=10").And.Contain("dim_feedforward=12"));
         Assert.That(report.Model.Config["blocks"]!.AsArray(), Has.Count.EqualTo(3));
     }
 
@@ -114,7 +116,10 @@ public class FeatureReconstructionLayoutTests
         file.Root = new Dictionary<string, object?>
         {
             ["state_dict"] = tensors,
-            ["arch"] = new List<object?> { arch, new Dictionary<string, object?> { ["name"] = "reconstruction", ["kwargs"] = arch }, new Dictionary<string, object?> { ["name"] = arch } },
+            ["arch"] = new List<object?>
+            {
+                arch, new Dictionary<string, object?> { ["name"] = "reconstruction", ["kwargs"] = arch }, new Dictionary<string, object?> { ["name"] = arch },
+            },
         };
         Assert.That(w.Convert(file.Zip(), Told).Told.Select(n => n.Key), Does.Contain("nhead"));
     }
@@ -143,7 +148,8 @@ public class FeatureReconstructionLayoutTests
         {
             Assert.That(
                 w.Fails(file, told).Message,
-                Does.Contain($"\"reconstruction.input_proj.weight\" has shape (8, {channels})").And.Contain("\"backbone._blocks.2._project_conv.weight\" (24, 144, 1, 1)").And.Contain("outblocks"));
+                Does.Contain($"\"reconstruction.input_proj.weight\" has shape (8, {channels})")
+                    .And.Contain("\"backbone._blocks.2._project_conv.weight\" has shape (24, 144, 1, 1)").And.Contain("outblocks"));
             told["outblocks"] = JsonNode.Parse(outblocks);
         }
 
@@ -166,7 +172,8 @@ public class FeatureReconstructionLayoutTests
         Assert.That(report.Warnings, Has.Some.Contains("ADer"));
         Assert.That(report.SkippedKeys, Does.Contain("backbone._bn0.num_batches_tracked"));
         Assert.That(report.Assumed.Single(n => n.Key == "padding"), Has.Property("Value").EqualTo("\"dynamic\"").And.Property("Reason").Contains("not compared"));
-        Assert.That(report.Assumed.Single(n => n.Key == "neighbor_mask"), Has.Property("Value").Contains("[1,1]").And.Property("Reason").Contains("ADer"), "a 32nd of 32 pixels");
+        Assert.That(
+            report.Assumed.Single(n => n.Key == "neighbor_mask"), Has.Property("Value").Contains("[1,1]").And.Property("Reason").Contains("ADer"), "a 32nd of 32 pixels");
         Assert.That(expected.Keys.Where(k => !w.Read(k).SequenceEqual(expected[k])), Is.Empty);
     }
 
@@ -204,7 +211,8 @@ public class FeatureReconstructionLayoutTests
         Assert.That(w.Fails([rest], ToldAdtr).Message, Does.Contain("backbone").And.Contain("efficientnet-b4-6ed6700e.pth"));
         foreach ((string key, string what) in new[]
         {
-            ("layer1.0.conv1.weight", "a ResNet"), ("features.0.0.weight", "torchvision's EfficientNet"), ("patch_embed.proj.weight", "vision transformer"), ("who.knows", "who.knows"),
+            ("layer1.0.conv1.weight", "a ResNet"), ("features.0.0.weight", "torchvision's EfficientNet"),
+            ("patch_embed.proj.weight", "vision transformer"), ("who.knows", "who.knows"),
         })
         {
             file.Root = new Dictionary<string, object?> { [key] = file.Float([1], 1) };
@@ -277,7 +285,8 @@ public class FeatureReconstructionLayoutTests
         string queries = name == "ADTR" ? Queries : LayerQueries;
         Assert.That(
             w.Fails(file.Zip(), told).Message,
-            Does.Contain($"\"{queries}\" has shape (8, 8)").And.Contain("row_embed.weight\" (3, 4)").And.Contain("col_embed.weight\" (2, 4)").And.Contain("3·2 = 6 tokens"));
+            Does.Contain($"\"{queries}\" has shape (8, 8)")
+                .And.Contain("row_embed.weight\" has shape (3, 4)").And.Contain("col_embed.weight\" has shape (2, 4)").And.Contain("3·2 = 6 tokens"));
         tensors[queries] = file.Float([], 0, 8);
         Assert.That(w.Fails(file.Zip(), told).Message, Does.Contain($"\"{queries}\" has shape (0, 8)"));
     }
@@ -293,6 +302,7 @@ public class FeatureReconstructionLayoutTests
         told.Remove("outstride");
         ConversionReport report = w.Convert(file, told);
         Assert.That(report.Inferred.Single(n => n.Key == "outstride").Value, Is.EqualTo("8"), "the picture's size shows the stride");
+        File.Delete(w.Output);
         told["image"] = new JsonArray(32, 17);
         Assert.That(w.Fails(file, told).Message, Does.Contain("\"image\" = [32,17]"));
         told.Remove("image");
@@ -311,7 +321,8 @@ public class FeatureReconstructionLayoutTests
         using Workspace w = new();
         JsonObject told = Told;
         told["blocks"]![1]![key] = value;
-        Assert.That(w.Fails(TinyModels.Checkpoint("UniAD", Config).File.Zip(), told).Message, Does.Contain($"\"blocks[1].{key}\" = {value}").And.Contain(message));
+        byte[] file = TinyModels.Checkpoint("UniAD", Config).File.Zip();
+        Assert.That(w.Fails(file, told).Message, Does.Contain($"\"blocks[1].{key}\" = {value}").And.Contain(message));
     }
 
     [Test]
@@ -343,7 +354,7 @@ public class FeatureReconstructionLayoutTests
     [TestCase("outblocks", "[0,3]", "_blocks.3._project_conv.weight")]
     [TestCase("outblocks", "[]", "outblocks")]
     [TestCase("outblocks", "[-1]", "outblocks")]
-    [TestCase("outblocks", "[0,1,2]", "4 (\"backbone._blocks.0._project_conv.weight\" (4, 4, 1, 1)) + 6")]
+    [TestCase("outblocks", "[0,1,2]", "4 (\"backbone._blocks.0._project_conv.weight\" has shape (4, 4, 1, 1)) + 6")]
     [TestCase("blocks", "[]", "blocks")]
     [TestCase("blocks", "[{\"kernel\":3,\"stride\":1}]", "first_of_stage")]
     [TestCase("blocks", "[{\"stride\":1,\"first_of_stage\":false}]", "does not go on")]
@@ -373,6 +384,7 @@ public class FeatureReconstructionLayoutTests
         (TorchFile file, Dictionary<string, object?> tensors) = TinyModels.Checkpoint("ADTR", Config);
         w.Convert(file.Zip(), ToldAdtr);
         float[] queries = w.Read(Queries), projection = w.Read("reconstruction.input_proj.weight");
+        File.Delete(w.Output);
         float[] positions = TinyModels.Values(new Random(5), 64);
         Rename(Queries, "reconstruction.transformer.decoder.learned_embed.weight");
         tensors["reconstruction.input_proj.weight"] = ((View)tensors["reconstruction.input_proj.weight"]!) with { Shape = [8, 10], Strides = [10, 1] };
@@ -412,7 +424,8 @@ public class FeatureReconstructionLayoutTests
         ["cout"] = cout,
     };
 
-    private static JsonObject Only(params string[] keys) => new(Config.Where(c => keys.Contains(c.Key)).Select(c => new KeyValuePair<string, JsonNode?>(c.Key, c.Value?.DeepClone())));
+    private static JsonObject Only(params string[] keys) =>
+        new(Config.Where(c => keys.Contains(c.Key)).Select(c => new KeyValuePair<string, JsonNode?>(c.Key, c.Value?.DeepClone())));
 
     /// <summary>The entry of a checkpoint that describes <see cref="Config"/>, but for its heads.</summary>
     private static List<object?> Arch(bool mask = true)
@@ -420,7 +433,11 @@ public class FeatureReconstructionLayoutTests
         Dictionary<string, object?> reconstruction = new() { ["nhead"] = 4, ["activation"] = "gelu" };
         if (mask)
         {
-            reconstruction["neighbor_mask"] = new Dictionary<string, object?> { ["neighbor_size"] = new List<object?> { 1, 0 }, ["mask"] = new List<object?> { true, false, true } };
+            reconstruction["neighbor_mask"] = new Dictionary<string, object?>
+            {
+                ["neighbor_size"] = new List<object?> { 1, 0 },
+                ["mask"] = new List<object?> { true, false, true },
+            };
         }
 
         return
@@ -430,7 +447,8 @@ public class FeatureReconstructionLayoutTests
             Part("reconstruction", "models.reconstructions.UniAD", reconstruction),
         ];
 
-        static Dictionary<string, object?> Part(string name, string type, Dictionary<string, object?> arguments) => new() { ["name"] = name, ["type"] = type, ["kwargs"] = arguments };
+        static Dictionary<string, object?> Part(string name, string type, Dictionary<string, object?> arguments) =>
+            new() { ["name"] = name, ["type"] = type, ["kwargs"] = arguments };
     }
 
     /// <summary>An ADTR checkpoint without its backbone, saved, and the backbone's tensors.</summary>

@@ -56,5 +56,7 @@ internal sealed class AdtrLayout : FeatureReconstructionLayout
 
     /// <summary>Whether a key is another name for the query table. Tables of queries in the decoder's layers are UniAD's.</summary>
     public static bool IsQueryAlias(string key) =>
-        key.StartsWith(Root, StringComparison.Ordinal) && key.EndsWith("learned_embed.weight", StringComparison.Ordinal) && !key.Contains(".layers.", StringComparison.Ordinal);
+        key.StartsWith(Root, StringComparison.Ordinal)
+        && key.EndsWith("learned_embed.weight", StringComparison.Ordinal)
+        && !key.Contains(".layers.", StringComparison.Ordinal);
 }

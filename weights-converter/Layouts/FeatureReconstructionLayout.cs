@@ -24,7 +24,7 @@ internal abstract class FeatureReconstructionLayout : Layout
     protected const string ColumnTable = Root + "pos_embed.col_embed.weight";
 
     private const string InputProjection = Root + "input_proj.weight";
-    private const string Supported = "supported are EfficientNets with the keys of lukemelas/EfficientNet-PyTorch (_conv_stem, _blocks) or of timm (conv_stem, blocks)";
+    private const string Supported = "supported are EfficientNets with the keys of lukemelas/EfficientNet-PyTorch (_conv_stem, _blocks) or of timm (conv_stem)";
 
     /// <summary>Keys of backbones that are none of ours, and what those are.</summary>
     private static readonly (string Key, string What)[] OtherBackbones =
@@ -33,6 +33,9 @@ internal abstract class FeatureReconstructionLayout : Layout
         ("features.0.0.weight", "torchvision's EfficientNet, which pads and normalises otherwise"),
         ("patch_embed.proj.weight", "a vision transformer"),
     ];
+
+    /// <summary>Entries beside the weights that only go on with training.</summary>
+    private static readonly string[] Training = ["optimizer", "scheduler", "scaler"];
 
     /// <summary>Number of backbone layers that the published model taps.</summary>
     protected abstract int Layers { get; }
@@ -62,7 +65,7 @@ internal abstract class FeatureReconstructionLayout : Layout
         FindOwn(tensors, arch, configuration);
         Model model = configuration.Create(Model);
         List<TensorSource> sources = Match(model, tensors, key => IsUnused(key, model), out List<string> skipped);
-        skipped.AddRange(((main.File.Root as PickleDict)?.Items ?? []).Where(i => i is { Key: "optimizer" or "scheduler" or "scaler" }).Select(i => (string)i.Key));
+        skipped.AddRange(Training.Where(entry => main.File.Root is PickleDict root && root[entry] is not null));
         return new Conversion(model, sources, configuration.Notes(model), skipped, warnings);
     }
 
@@ -93,7 +96,8 @@ internal abstract class FeatureReconstructionLayout : Layout
         if (other is null)
         {
             throw new CheckpointException(
-                $"{tensors.FilePath}: the backbone ({Backbone}*) is missing. Give its file as the second one, efficientnet-b4-6ed6700e.pth of lukemelas/EfficientNet-PyTorch for the published model.");
+                $"{tensors.FilePath}: the backbone ({Backbone}*) is missing. Give its file as the second one, "
+                + "efficientnet-b4-6ed6700e.pth of lukemelas/EfficientNet-PyTorch for the published model.");
         }
 
         StateDict? backbone = other.Tensors?.Under(Backbone);
@@ -120,7 +124,7 @@ internal abstract class FeatureReconstructionLayout : Layout
         int tokens = tensors.Extents(QueryTable, 2)[0];
         if (tokens == 0)
         {
-            throw new CheckpointException($"{tensors.FilePath}: tensor \"{QueryTable}\" has shape {tensors.Tensors[QueryTable].Shape}, expected one row per token");
+            throw new CheckpointException($"{tensors.FilePath}: tensor {tensors.Describe(QueryTable)}, expected one row per token");
         }
 
         (int Height, int Width) grid;
@@ -130,7 +134,8 @@ internal abstract class FeatureReconstructionLayout : Layout
             if ((long)grid.Height * grid.Width != tokens)
             {
                 throw new CheckpointException(
-                    $"{tensors.FilePath}: tensor \"{QueryTable}\" has shape {tensors.Tensors[QueryTable].Shape}, one row per token, but \"{RowTable}\" {tensors.Tensors[RowTable].Shape} and \"{ColumnTable}\" {tensors.Tensors[ColumnTable].Shape} make {grid.Height}·{grid.Width} = {(long)grid.Height * grid.Width} tokens");
+                    $"{tensors.FilePath}: tensor {tensors.Describe(QueryTable)}, one row per token, but {tensors.Describe(RowTable)} and {tensors.Describe(ColumnTable)}, "
+                    + $"which makes {grid.Height}·{grid.Width} = {(long)grid.Height * grid.Width} tokens");
             }
 
             c.Infer("feature_size", new JsonArray(grid.Height, grid.Width), "rows of row_embed and of col_embed");
@@ -139,14 +144,20 @@ internal abstract class FeatureReconstructionLayout : Layout
         {
             grid = Pair(c.Told("feature_size")) ?? Pair(arch["reconstruction", "feature_size"])
                 ?? (SquareRoot(tokens) is int side ? (side, side) : throw new CheckpointException(
-                    $"{tensors.FilePath}: tensor \"{QueryTable}\" has {tokens} rows, which is no square grid of tokens. Tell the grid: --set feature_size=[h,w]"));
+                    $"{tensors.FilePath}: tensor {tensors.Describe(QueryTable)}: {tokens} rows are no square grid of tokens. Tell the grid: --set feature_size=[h,w]"));
             if ((long)grid.Height * grid.Width != tokens)
             {
                 throw new CheckpointException(
-                    $"{tensors.FilePath}: tensor \"{QueryTable}\" has shape {tensors.Tensors[QueryTable].Shape}, one row per token, but \"feature_size\" = [{grid.Height}, {grid.Width}] makes {(long)grid.Height * grid.Width} tokens");
+                    $"{tensors.FilePath}: tensor {tensors.Describe(QueryTable)}, one row per token, "
+                    + $"but \"feature_size\" = [{grid.Height}, {grid.Width}] makes {(long)grid.Height * grid.Width} tokens");
             }
 
-            c.Suggest("feature_size", arch["reconstruction", "feature_size"], "arch", new JsonArray(grid.Height, grid.Width), $"{QueryTable} has {tokens} rows, taken for a square grid");
+            c.Suggest(
+                "feature_size",
+                arch["reconstruction", "feature_size"],
+                "arch, reconstruction, feature_size",
+                new JsonArray(grid.Height, grid.Width),
+                $"{QueryTable} has {tokens} rows, taken for a square grid");
         }
 
         // A picture's size that was told shows the stride; a stride shows the picture's size.
@@ -157,22 +168,22 @@ internal abstract class FeatureReconstructionLayout : Layout
         }
         else
         {
-            c.Suggest("outstride", arch.First("neck", "outstrides"), "arch, neck, outstrides", 16, "published value; a checkpoint does not show how many pixels a token stands for");
+            c.Suggest("outstride", arch.First("neck", "outstrides"), "arch, neck, outstrides", 16, "published value; the tensors do not show how large a token is");
         }
 
         if (c.Found("outstride") is int stride and > 0)
         {
-            c.Infer("image", new JsonArray((long)grid.Height * stride, (long)grid.Width * stride), $"feature_size · outstride, {grid.Height}×{grid.Width} · {stride}");
+            c.Infer("image", new JsonArray((long)grid.Height * stride, (long)grid.Width * stride), $"feature_size · outstride = {grid.Height}×{grid.Width} · {stride}");
         }
     }
 
     private void FindBackbone(StateDict tensors, Arch arch, bool timm, ConfigurationFinder c)
     {
-        string? recognised = Enumerable.Range(0, 8).Select(n => $"efficientnet_b{n}").FirstOrDefault(n => Fits(tensors, EfficientNetConfig.Published(n)!.Value.Blocks));
+        string? recognised = EfficientNetConfig.PublishedNames.FirstOrDefault(n => Fits(tensors, EfficientNetConfig.Published(n)!.Value.Blocks));
         string? named = arch.Type("backbone") ?? recognised;
         if (named is null)
         {
-            c.Require("backbone", "its tensors have the shapes of none of efficientnet_b0 … efficientnet_b7", "NAME");
+            c.Require("backbone", $"its tensors have the shapes of none of {string.Join(", ", EfficientNetConfig.PublishedNames)}", "NAME");
         }
         else
         {
@@ -182,7 +193,10 @@ internal abstract class FeatureReconstructionLayout : Layout
         IReadOnlyList<InvertedResidual>? blocks = EfficientNetConfig.Published(c.FoundText("backbone") ?? "")?.Blocks;
         if (blocks is null)
         {
-            c.Require("blocks", $"\"{c.FoundText("backbone")}\" is no published backbone, and the strides of its blocks are in no tensor", "[{\"kernel\":3,\"stride\":1,\"first_of_stage\":true},…]");
+            c.Require(
+                "blocks",
+                $"\"{c.FoundText("backbone")}\" is no published backbone, and the strides of its blocks are in no tensor",
+                "[{\"stride\":1,\"first_of_stage\":true},…]");
             c.Require("nominal_image_size", "it is the side of the picture that the backbone's paddings are made for", "380");
             CompleteBlocks(tensors, c);
         }
@@ -195,14 +209,21 @@ internal abstract class FeatureReconstructionLayout : Layout
         }
         else
         {
-            c.Suggest("outblocks", arch["backbone", "outblocks"], "arch, backbone, outblocks", Taps(blocks, projection[1]), $"the layers whose channels add up to {projection[1]}, or else the published ones");
+            c.Suggest(
+                "outblocks",
+                arch["backbone", "outblocks"],
+                "arch, backbone, outblocks",
+                Taps(blocks, projection[1]),
+                $"the layers whose channels add up to {projection[1]}, or else the published ones");
         }
 
         CheckChannels(tensors, projection[1], c);
         c.Assume(
             "padding",
             timm ? "dynamic" : "static",
-            timm ? "timm's tf_efficientnet pads as the real picture asks for; read from the sources of ADer and timm, not compared with a file that they wrote" : "lukemelas/EfficientNet-PyTorch, whose keys these are");
+            timm
+                ? "timm's tf_efficientnet pads as the real picture asks for; read from the sources of ADer and timm, not compared with a file that they wrote"
+                : "lukemelas/EfficientNet-PyTorch, whose keys these are");
     }
 
     /// <summary>The published layers, or as many others from the first, or the last alone, as have so many channels together.</summary>
@@ -250,7 +271,7 @@ internal abstract class FeatureReconstructionLayout : Layout
                 if (told[key] is JsonNode said && said.ToJsonString() != $"{value}")
                 {
                     throw new CheckpointException(
-                        $"{tensors.FilePath}: told \"blocks[{b}].{key}\" = {said.ToJsonString()}, but tensor \"{tensor}\" has shape {tensors.Tensors[tensor].Shape}, which makes it {value}");
+                        $"{tensors.FilePath}: told \"blocks[{b}].{key}\" = {said.ToJsonString()}, but tensor {tensors.Describe(tensor)}, which makes it {value}");
                 }
 
                 block[key] = value;
@@ -272,9 +293,10 @@ internal abstract class FeatureReconstructionLayout : Layout
         int[] widths = [.. taps.Select(t => tensors.Extents(Project(t), 4)[0])];
         if (widths.Sum(w => (long)w) != channels)
         {
-            string sum = string.Join(" + ", taps.Zip(widths, (t, w) => $"{w} (\"{Project(t)}\" {tensors.Tensors[Project(t)].Shape})"));
+            string sum = string.Join(" + ", taps.Zip(widths, (t, w) => $"{w} ({tensors.Describe(Project(t))})"));
             throw new CheckpointException(
-                $"{tensors.FilePath}: tensor \"{InputProjection}\" has shape {tensors.Tensors[InputProjection].Shape}, but the tapped blocks {string.Join(", ", taps)} have {sum} = {widths.Sum(w => (long)w)} channels. Tell which blocks are tapped: --set outblocks=[…]");
+                $"{tensors.FilePath}: tensor {tensors.Describe(InputProjection)}, but the tapped blocks {string.Join(", ", taps)} have {sum} = {widths.Sum(w => (long)w)} channels. "
+                + "Tell which blocks are tapped: --set outblocks=[…]");
         }
     }
 

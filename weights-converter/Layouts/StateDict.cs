@@ -88,7 +88,8 @@ internal sealed class StateDict
             if (!renamed.TryAdd(name, tensor))
             {
                 throw new CheckpointException(
-                    $"{FilePath}: tensors \"{Names.Quote(renamed[name].Name)}\" {renamed[name].Shape} and \"{Names.Quote(key)}\" {tensor.Shape} are both \"{Names.Quote(name)}\"; give a checkpoint that holds it once");
+                    $"{FilePath}: tensors \"{Names.Quote(renamed[name].Name)}\" {renamed[name].Shape} and \"{Names.Quote(key)}\" {tensor.Shape} "
+                    + $"are both \"{Names.Quote(name)}\"; give a checkpoint that holds it once");
             }
         }
 
@@ -117,6 +118,9 @@ internal sealed class StateDict
             : throw new CheckpointException($"{FilePath}: tensor \"{key}\" has shape {tensor.Shape}, expected {rank} dimensions");
     }
 
+    /// <summary>A tensor and its shape, for a message: "name" has shape (…).</summary>
+    public string Describe(string key) => $"\"{key}\" has shape {_tensors[key].Shape}";
+
     /// <summary>Number of blocks: the highest number after a prefix, plus one.</summary>
     public int CountBlocks(string prefix)
     {
@@ -142,7 +146,8 @@ internal sealed class StateDict
             if (without.Length > 0)
             {
                 throw new CheckpointException(
-                    $"{path}: of {views.Length} tensors {views.Length - without.Length} begin with \"{prefix}\", such as {Describe(views.First(v => Has(v, prefix)))}, and {without.Length} do not, such as {Describe(without[0])}: two checkpoints seem to be mixed in one file. Save the state_dict of one model.");
+                    $"{path}: of {views.Length} tensors {views.Length - without.Length} begin with \"{prefix}\", such as {Describe(views.First(v => Has(v, prefix)))}, "
+                    + $"and {without.Length} do not, such as {Describe(without[0])}: two checkpoints seem to be mixed in one file. Save the state_dict of one model.");
             }
 
             skip += prefix.Length;

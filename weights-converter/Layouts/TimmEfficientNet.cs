@@ -11,7 +11,8 @@ internal static class TimmEfficientNet
     /// <summary>Of a block that does not widen its input.</summary>
     private static readonly (string Timm, string Ours)[] Narrow =
     [
-        ("conv_dw.", "_depthwise_conv."), ("bn1.", "_bn1."), ("se.conv_reduce.", "_se_reduce."), ("se.conv_expand.", "_se_expand."), ("conv_pw.", "_project_conv."), ("bn2.", "_bn2."),
+        ("conv_dw.", "_depthwise_conv."), ("bn1.", "_bn1."),
+        ("se.conv_reduce.", "_se_reduce."), ("se.conv_expand.", "_se_expand."), ("conv_pw.", "_project_conv."), ("bn2.", "_bn2."),
     ];
 
     /// <summary>Of one that does.</summary>
@@ -30,21 +31,21 @@ internal static class TimmEfficientNet
     public static StateDict Rename(StateDict tensors, string prefix)
     {
         string blocks = prefix + "blocks.";
-        (string Key, int Stage, int Block, string Name)[] inner = [.. tensors.Tensors.Keys
+        (string Key, (int Stage, int Block) Place, string Name)[] inner = [.. tensors.Tensors.Keys
             .Where(k => k.StartsWith(blocks, StringComparison.Ordinal))
             .Select(k => (Key: k, Parts: k[blocks.Length..].Split('.', 3)))
-            .Where(k => k.Parts.Length == 3)
-            .Select(k => (k.Key, Stage: Number(k.Parts[0]), Block: Number(k.Parts[1]), Name: k.Parts[2]))
-            .Where(k => k.Stage >= 0 && k.Block >= 0)];
+            .Where(k => k.Parts.Length == 3 && Number(k.Parts[0]) >= 0 && Number(k.Parts[1]) >= 0)
+            .Select(k => (k.Key, (Number(k.Parts[0]), Number(k.Parts[1])), k.Parts[2]))];
 
         // timm counts blocks within their stage, lukemelas through all stages.
-        HashSet<(int Stage, int Block)> all = [.. inner.Select(k => (k.Stage, k.Block))];
-        HashSet<(int Stage, int Block)> wide = [.. inner.Where(k => k.Name.StartsWith("conv_pwl.", StringComparison.Ordinal)).Select(k => (k.Stage, k.Block))];
-        Dictionary<(int Stage, int Block), int> number = all.Order().Select((block, i) => (block, i)).ToDictionary(b => b.block, b => b.i);
-        Dictionary<string, string> names = inner.ToDictionary(
-            k => k.Key,
-            k => Renamed(k.Name, wide.Contains((k.Stage, k.Block)) ? Wide : Narrow) is string name ? $"{prefix}_blocks.{number[(k.Stage, k.Block)]}.{name}" : k.Key,
-            StringComparer.Ordinal);
+        Dictionary<(int Stage, int Block), int> number = inner.Select(k => k.Place).Distinct().Order().Select((place, i) => (place, i)).ToDictionary(p => p.place, p => p.i);
+        HashSet<(int Stage, int Block)> wide = [.. inner.Where(k => k.Name.StartsWith("conv_pwl.", StringComparison.Ordinal)).Select(k => k.Place)];
+        Dictionary<string, string> names = new(StringComparer.Ordinal);
+        foreach ((string key, (int Stage, int Block) place, string name) in inner)
+        {
+            names[key] = Renamed(name, wide.Contains(place) ? Wide : Narrow) is string ours ? $"{prefix}_blocks.{number[place]}.{ours}" : key;
+        }
+
         return tensors.Renamed(key => names.TryGetValue(key, out string? name) ? name
             : key.StartsWith(prefix, StringComparison.Ordinal) && Renamed(key[prefix.Length..], Outer) is string outer ? prefix + outer
             : key);

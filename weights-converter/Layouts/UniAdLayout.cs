@@ -27,7 +27,8 @@ internal sealed class UniAdLayout : FeatureReconstructionLayout
             return tensors;
         }
 
-        warnings.Add("this is ADer's UniAD, whose layout is known from its source only: it was never compared with a file that ADer wrote. Check the scores of a few pictures");
+        warnings.Add(
+            "this is ADer's UniAD, whose layout is known from its source only: it was never compared with a file that ADer wrote. Check the scores of a few pictures");
         return tensors.Renamed(key =>
             key.StartsWith(AderRoot, StringComparison.Ordinal) ? Root + key[AderRoot.Length..]
             : key.StartsWith(AderBackbone, StringComparison.Ordinal) ? Backbone + key[AderBackbone.Length..]
@@ -56,6 +57,7 @@ internal sealed class UniAdLayout : FeatureReconstructionLayout
         JsonNode? named = arch.Has("reconstruction") ? arch["reconstruction", Key] ?? false : null;
         int window = timm ? (c.FoundInts("image")?[0] ?? 256) / 32 : 7;
         JsonObject published = new() { ["neighbor_size"] = new JsonArray(window, window), ["mask"] = new JsonArray(true, true, true) };
-        c.Suggest(Key, named, "arch, reconstruction, neighbor_mask", published, $"{(timm ? "ADer's" : "published")} value; the tensors do not show which neighbours are hidden");
+        string whose = timm ? "ADer's" : "published";
+        c.Suggest(Key, named, "arch, reconstruction, neighbor_mask", published, $"{whose} value; the tensors do not show which neighbours are hidden");
     }
 }

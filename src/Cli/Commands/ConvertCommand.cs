@@ -16,7 +16,7 @@ internal static class ConvertCommand
     {
         Argument<string[]> checkpoints = new("CHECKPOINT")
         {
-            Description = "PyTorch checkpoint (.pth, .pt, .tar); a second file may hold InTra's mean map, ViTAD's teacher, UTRAD's backbone or VT-ADL's mixture network",
+            Description = "PyTorch checkpoint (.pth, .pt, .tar); a second file may hold InTra's mean map, ViTAD's teacher, VT-ADL's mixture network, or the backbone of ADTR, UniAD or UTRAD",
             Arity = ArgumentArity.OneOrMore,
         };
         Option<string> output = new("--output", "-o") { Description = "Model file to write", HelpName = "M.safetensors", Required = true };

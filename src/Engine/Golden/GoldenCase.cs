@@ -60,8 +60,8 @@ public sealed class GoldenCase
     }
 
     /// <summary>
-    /// Names of the models that the case is about: some cases run several configurations on the same weights and input. Empty if there is but one; each is opened as if
-    /// it were a folder in the case's.
+    /// Names of the models that the case is about: some cases run several configurations on the same weights and input. Empty if there is but one. Each is opened
+    /// as if it were a folder in the case's.
     /// </summary>
     public IReadOnlyList<string> Variants => _variant is null ? [.. (_case["variants"] as JsonObject ?? []).Select(v => v.Key)] : [];
 
@@ -91,7 +91,7 @@ public sealed class GoldenCase
             string variant = Path.GetFileName(path);
             return whole.Variants.Contains(variant)
                 ? new GoldenCase(outer, whole._case, variant)
-                : throw new BadInputException($"{outer}: has no variant \"{variant}\"{(whole.Variants.Count > 0 ? $"; there are {string.Join(", ", whole.Variants)}" : "")}");
+                : throw new BadInputException($"{path}: there is no such folder, and {outer} has no such variant; it has {(whole.Variants.Count > 0 ? string.Join(", ", whole.Variants) : "none")}");
         }
 
         return new GoldenCase(path, Json(Path.Combine(path, "case.json")));
@@ -102,8 +102,10 @@ public sealed class GoldenCase
     public GoldenCase For(Model model)
     {
         ArgumentNullException.ThrowIfNull(model);
-        return Variants.Count == 0 ? this
-            : Variants.Select(v => new GoldenCase(_folder, _case, v)).FirstOrDefault(v => JsonNode.DeepEquals(ModelRegistry.Create(Model, v.Config).Config, model.Config))
+        return Variants.Count == 0
+            ? this
+            : Variants.Select(v => new GoldenCase(_folder, _case, v))
+                .FirstOrDefault(v => JsonNode.DeepEquals(ModelRegistry.Create(Model, v.Config).Config, model.Config))
                 ?? throw new BadInputException($"{_folder}: none of its variants ({string.Join(", ", Variants)}) is configured like the model");
     }
 
@@ -253,7 +255,8 @@ public sealed class GoldenCase
         }
 
         // torch's transformers take and give tokens as (T, N, D); ours are (N, T, D).
-        if (ours.Shape.Rank == 3 && io.Entries.GetValueOrDefault(tap)?.Shape is Shape stored && stored != ours.Shape && stored == new Shape(ours.Shape[1], ours.Shape[0], ours.Shape[2]))
+        Shape? stored = io.Entries.GetValueOrDefault(tap)?.Shape;
+        if (ours.Shape.Rank == 3 && stored != ours.Shape && stored == new Shape(ours.Shape[1], ours.Shape[0], ours.Shape[2]))
         {
             int n = ours.Shape[0], d = ours.Shape[2];
             return [.. Enumerable.Range(0, ours.Data.Length).Select(i => ours.Data[(((i / d % n * ours.Shape[1]) + (i / d / n)) * d) + (i % d)])];

@@ -81,9 +81,8 @@ internal sealed class ConfigReader
     public IReadOnlyList<bool> Flags(string key, int count)
     {
         _read.Add(key);
-        bool[] flags = [.. (_config[key] as JsonArray ?? []).Where(e => e?.GetValueKind() is JsonValueKind.True or JsonValueKind.False).Select(e => e!.GetValue<bool>())];
-        return flags.Length == count && _config[key]!.AsArray().Count == count
-            ? flags
+        return _config[key] is JsonArray list && list.Count == count && list.All(e => e?.GetValueKind() is JsonValueKind.True or JsonValueKind.False)
+            ? [.. list.Select(e => e!.GetValue<bool>())]
             : throw Error(key, $"is {_config[key]?.ToJsonString() ?? "missing"}, expected a list of {count} times true or false");
     }
 

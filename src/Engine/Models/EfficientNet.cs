@@ -24,10 +24,11 @@ public sealed record InvertedResidual(int Kernel, int Stride, bool FirstOfStage,
 /// <summary>Configuration of an <see cref="EfficientNet"/> as a feature extractor; in brackets the keys of the model cards.</summary>
 public sealed record EfficientNetConfig
 {
+    private const string NamePrefix = "efficientnet_b";
     private const int MaxBlocks = 256;
 
     /// <summary>
-    /// Its name ["backbone"]. When the last part after a dot is efficientnet_b0 … efficientnet_b7, blocks and nominal side follow from it, and "blocks" and
+    /// Its name ["backbone"]. When the last part after a dot is one of <see cref="PublishedNames"/>, blocks and nominal side follow from it, and "blocks" and
     /// "nominal_image_size" only have to agree if they are given; any other name needs both.
     /// </summary>
     public required string Name { get; init; }
@@ -53,14 +54,16 @@ public sealed record EfficientNetConfig
     /// <summary>Input pixels per output pixel along each side, for a block.</summary>
     public int StrideOf(int block) => 2 * Blocks.Take(block + 1).Aggregate(1, (stride, b) => stride * b.Stride);
 
+    /// <summary>Names of the published networks.</summary>
+    public static IReadOnlyList<string> PublishedNames { get; } = [.. Enumerable.Range(0, EfficientNet.Scaling.Count).Select(n => $"{NamePrefix}{n}")];
+
     /// <summary>The published network of a name, null if there is none.</summary>
     public static (int NominalSide, IReadOnlyList<InvertedResidual> Blocks)? Published(string name)
     {
         ArgumentNullException.ThrowIfNull(name);
         ReadOnlySpan<char> last = name.AsSpan(name.LastIndexOf('.') + 1);
-        const string Prefix = "efficientnet_b";
-        return last.StartsWith(Prefix, StringComparison.Ordinal)
-            && int.TryParse(last[Prefix.Length..], NumberStyles.None, CultureInfo.InvariantCulture, out int number)
+        return last.StartsWith(NamePrefix, StringComparison.Ordinal)
+            && int.TryParse(last[NamePrefix.Length..], NumberStyles.None, CultureInfo.InvariantCulture, out int number)
             && number < EfficientNet.Scaling.Count
                 ? (EfficientNet.Scaling[number].Side, EfficientNet.BlocksOf(number))
                 : null;
@@ -130,7 +133,8 @@ public sealed record EfficientNetConfig
     {
         if (r.Sections("blocks") is not { } sections)
         {
-            return published ?? throw r.Error("blocks", $"is missing, and \"{name}\" is none of efficientnet_b0 … efficientnet_b{EfficientNet.Scaling.Count - 1}, whose blocks are known");
+            return published ?? throw r.Error(
+                "blocks", $"is missing, and \"{name}\" is none of {string.Join(", ", PublishedNames)}, whose blocks are known");
         }
 
         if (sections.Count is < 1 or > MaxBlocks)
@@ -162,7 +166,8 @@ public sealed record EfficientNetConfig
 
             if (!block.FirstOfStage && (block.Stride != 1 || block.Inputs != block.Outputs))
             {
-                throw r.Error("blocks", $"has {block} as block {blocks.Count}, whose input cannot be added to its output, as every block but the first of a stage does");
+                throw r.Error(
+                    "blocks", $"has {block} as block {blocks.Count}, whose input cannot be added to its output, as every block but the first of a stage does");
             }
 
             blocks.Add(block);

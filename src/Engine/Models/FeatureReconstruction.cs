@@ -124,7 +124,8 @@ public sealed record FeatureReconstructionConfig
         (int height, int width) = Pair(r, "feature_size", (GridHeight, GridWidth), max: 16384);
         if (height != GridHeight || width != GridWidth)
         {
-            throw r.Error("feature_size", $"is [{height}, {width}], but a picture of {ImageHeight}×{ImageWidth} at \"outstride\" = {Stride} has {GridHeight}×{GridWidth} features");
+            throw r.Error(
+                "feature_size", $"is [{height}, {width}], but a picture of {ImageHeight}×{ImageWidth} at \"outstride\" = {Stride} has {GridHeight}×{GridWidth} features");
         }
 
         IReadOnlyList<(int Height, int Width)> sizes = new EfficientNet(Backbone, "").SizesFor(ImageHeight, ImageWidth);
@@ -137,7 +138,8 @@ public sealed record FeatureReconstructionConfig
                 string found = tap < sizes.Count ? $"{sizes[tap].Height}×{sizes[tap].Width}" : "no";
                 throw r.Error(
                     "image",
-                    $"is [{ImageHeight}, {ImageWidth}]: block {tap} of the backbone, of stride {stride}, has {found} features there, which do not become {GridHeight}×{GridWidth}; sides must be multiples of the largest stride");
+                    $"is [{ImageHeight}, {ImageWidth}]: block {tap} of the backbone, of stride {stride}, has {found} features there, "
+                    + $"which do not become {GridHeight}×{GridWidth}; sides must be multiples of the largest stride");
             }
         }
 
@@ -198,7 +200,7 @@ public abstract class FeatureReconstruction : Model
     /// <summary>Beginning of the keys of a decoder layer.</summary>
     private protected static string DecoderKey(int layer) => $"{Root}transformer.decoder.layers.{layer}";
 
-    /// <summary>The picture's features as tokens (N, T, C): every tapped layer resized to the token grid, corner to corner, point by point, and laid side by side.</summary>
+    /// <summary>The picture's features as tokens (N, T, C): every tapped layer resized to the token grid, corner to corner, and laid side by side.</summary>
     private protected Node AlignedFeatures(GraphBuilder g, int batch)
     {
         Node image = g.Input("input", new Shape(batch, 3, _config.ImageHeight, _config.ImageWidth));
@@ -250,7 +252,9 @@ public abstract class FeatureReconstruction : Model
         return normFirst ? Norm(g, x, Root + "transformer.encoder.norm") : x;
     }
 
-    /// <summary>torch.nn.MultiheadAttention: one matrix holds the projections of queries, keys and values, in this order. Constant queries (1, T, d) serve every picture.</summary>
+    /// <summary>
+    /// torch.nn.MultiheadAttention: one matrix holds the projections of queries, keys and values, in this order. Constant queries (1, T, d) serve every picture.
+    /// </summary>
     private protected Node MultiHeadAttention(GraphBuilder g, string key, Node q, Node k, Node v, NeighborMask? mask = null)
     {
         int d = _config.Width;

@@ -71,7 +71,8 @@ public sealed record UniAdConfig
             ? config
             : throw section.Error(
                 "neighbor_size",
-                $"is [{config.NeighborSize.Height}, {config.NeighborSize.Width}], which leaves the token in the middle of {config.Network.GridHeight}×{config.Network.GridWidth} nothing to see: its attention would be 0/0");
+                $"is [{config.NeighborSize.Height}, {config.NeighborSize.Width}], which leaves the token in the middle of "
+                + $"{config.Network.GridHeight}×{config.Network.GridWidth} nothing to see: its attention would be 0/0");
     }
 
     internal JsonObject Write()

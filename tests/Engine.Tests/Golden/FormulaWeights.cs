@@ -29,8 +29,8 @@ internal sealed class FormulaWeights
     }
 
     /// <summary>
-    /// What the formula does not give: statistics of batch norms, in the folder itself or in the one that the case names ("../full/bn_stats.safetensors"), or a whole
-    /// backbone ("backbone.* of golden/uniad/tiny/weights.pth").
+    /// What the formula does not give: statistics of batch norms, in the folder itself or in the one that the case names ("../full/bn_stats.safetensors"), or
+    /// a whole backbone ("backbone.* of golden/uniad/tiny/weights.pth").
     /// </summary>
     private string? StoredElsewhere()
     {
@@ -55,7 +55,8 @@ internal sealed class FormulaWeights
         // The formula takes names of the separate files: UTRAD's backbone is one, with torchvision's names.
         string name = model is Utrad && spec.Name.StartsWith("backbone.", StringComparison.Ordinal) ? spec.Name["backbone.".Length..] : spec.Name;
         name = Settings("tied").TryGetValue(name, out string? other) ? other : name;
-        string? rule = Settings("overrides").FirstOrDefault(o => o.Key.Split([' ', ','], StringSplitOptions.RemoveEmptyEntries).Any(pattern => Names(pattern, name))).Value;
+        string? rule = Settings("overrides")
+            .FirstOrDefault(o => o.Key.Split([' ', ','], StringSplitOptions.RemoveEmptyEntries).Any(pattern => Names(pattern, name))).Value;
         return [.. FormulaTensor.Parameter(name, spec.Shape, _kernelGain).Zip(Uniform(name, spec.Shape), (value, u) => Value(rule, value, u))];
 
         // A model file of the tiny case holds a transformer too, which is not meant.

@@ -54,30 +54,41 @@ internal sealed class GoldenPreprocessingTests
         }
     }
 
-    [TestCase("down")]
-    [TestCase("up")]
-    public void Utrad_sees_what_Pillow_and_torchvision_make_of_a_picture(string name)
+    [TestCase("UTRAD", "down")]
+    [TestCase("UTRAD", "up")]
+    [TestCase("ADTR", "down")]
+    [TestCase("ADTR", "nonsquare")]
+    [TestCase("UniAD", "down")]
+    [TestCase("UniAD", "nonsquare")]
+    [TestCase("UniAD", "up")]
+    [TestCase("UniAD", "cifar")]
+    public void A_model_sees_what_Pillow_and_torchvision_make_of_a_picture(string model, string name)
     {
-        const string Tensors = "utrad/preprocess/io.safetensors";
-        JsonNode info = JsonNode.Parse(File.ReadAllText(Fixture.File("golden/utrad/preprocess/case.json")))!["cases"]![name]!;
-        int side = (int)info["shape"]![0]!;
-        byte[] pixels = [.. GoldenIo.Formula((string)info["name"]!, side * side * 3).Select(u => (byte)Math.Floor((u + 1) * 128))];
-        JsonObject config = JsonNode.Parse(File.ReadAllText(Fixture.File("golden/utrad/full/case.json")))!["config"]!.AsObject();
-        PicturePreprocessor preprocessor = new(ModelRegistry.Create("UTRAD", config).Preprocessing);
-        PictureView picture = new(pixels, side, side, PixelFormat.Rgb24);
+        string folder = "golden/" + model.ToLowerInvariant(), tensors = $"{model.ToLowerInvariant()}/preprocess/io.safetensors";
+        JsonNode info = JsonNode.Parse(File.ReadAllText(Fixture.File(folder + "/preprocess/case.json")))!["cases"]![name]!;
+        int height = (int)info["shape"]![0]!, width = (int)info["shape"]![1]!;
+        byte[] pixels = [.. GoldenIo.Formula((string)info["name"]!, height * width * 3).Select(u => (byte)Math.Floor((u + 1) * 128))];
+        JsonObject config = JsonNode.Parse(File.ReadAllText(Fixture.File(folder + "/full/case.json")))!["config"]!.AsObject();
+        if (name == "cifar")
+        {
+            config["interpolation"] = "lanczos";
+        }
+
+        PicturePreprocessor preprocessor = new(ModelRegistry.Create(model, config).Preprocessing);
+        PictureView picture = new(pixels, width, height, PixelFormat.Rgb24);
         PreprocessingScratch scratch = new();
 
         byte[] resized = new byte[preprocessor.Length];
         Array.Fill(resized, (byte)77);
         preprocessor.Crop(picture, resized, scratch);
-        Assert.That(resized, Is.EqualTo(GoldenIo.Read<byte>(Tensors, name + ".resized_u8")));
+        Assert.That(resized, Is.EqualTo(GoldenIo.Read<byte>(tensors, name + ".resized_u8")));
 
         float[] values = new float[preprocessor.Length];
         Array.Fill(values, float.NaN);
         preprocessor.Process(picture, values, scratch);
         Assert.That(
-            GoldenIo.Read<long>(Tensors, name + ".normalised.idx").Select(i => values[i]),
-            Is.EqualTo(GoldenIo.Read<float>(Tensors, name + ".normalised.val")));
+            GoldenIo.Read<long>(tensors, name + ".normalised.idx").Select(i => values[i]),
+            Is.EqualTo(GoldenIo.Read<float>(tensors, name + ".normalised.val")));
     }
 
     [Test]
