@@ -61,7 +61,6 @@ public sealed class RandomModel : IDisposable
         ["in_dim_caps"] = 3,
         ["latent_c"] = 5,
         ["latent_h"] = 1,
-        ["latent_w"] = 1,
         ["gaussians"] = gaussians,
     };
 
