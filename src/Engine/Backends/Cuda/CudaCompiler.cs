@@ -1033,7 +1033,7 @@ internal sealed class CudaCompiler : GraphLowering
 
     /// <summary>The type in which a node's value is stored: the operands' if only products read it, and if its rows need no padding for that.</summary>
     private StorageType StoredType(Node node) =>
-        _operandType != StorageType.Float && RowLength(node.Shape) % (OperandAlignment / _operandType.Bytes()) == 0 && IsOperandOnly(node)
+        _operandType != StorageType.Float && RowLength(node.Shape) % (OperandAlignment / _operandType.Bytes()) == 0 && (IsOperandOnly(node) || IsGated(node))
             ? _operandType
             : StorageType.Float;
 
@@ -1041,6 +1041,19 @@ internal sealed class CudaCompiler : GraphLowering
     private bool IsOperandOnly(Node node) =>
         !IsResult(node) && Users(node).Any()
         && Users(node).All(u => ReadsAsOperand(u, node) || (MovesRows(u, node) && IsOperandOnly(u)));
+
+    /// <summary>
+    /// Whether a value is a depthwise convolution's that is read for its channels' means and for the product with the gates that follow from them, before the next linear layer: in half
+    /// precision as good as the operand that it becomes, and half of the traffic.
+    /// </summary>
+    private bool IsGated(Node node)
+    {
+        return _operandType == StorageType.Half && node.Operator is Convolution { Groups: > 1 } && !IsResult(node) && Users(node).All(u => IsMean(u) || IsGate(u));
+
+        bool IsMean(Node user) => user.Operator is Mean || (user.Operator is Reshape && !IsResult(user) && Users(user).All(IsMean));
+
+        bool IsGate(Node user) => user.Operator is Binary { Function: BinaryFunction.Multiply } && IsOperandOnly(user);
+    }
 
     /// <summary>Whether a node hands whole rows on as they are, or a range of them.</summary>
     private static bool MovesRows(Node user, Node value) =>
