@@ -5,10 +5,11 @@ using KernelAD.Kernels.Device;
 namespace KernelAD.Kernels;
 
 /// <summary>
-/// y = scale · f(a ∘ b) + offset over up to six strided axes: activations, sums, differences and products with NumPy's broadcasting, squared
+/// y = scale · f(a ∘ b) + offset over up to six strided axes: activations, sums, differences, products and quotients with NumPy's broadcasting, squared
 /// differences, and, with neither ∘ nor f, every strided copy and conversion. A thread computes four neighbours where all operands allow vectors, else one.
 /// <para>One kernel: the switches are uniform over the grid, and the walk through the axes, a product and a shift for each, is short beside the wait
-/// for memory.</para> Models: all, for what no epilogue takes. Exact but for GELU (4.2e-7 absolute), swish and √ (3e-7 relative). Bytes: each operand once.
+/// for memory.</para> Models: all, for what no epilogue takes. Exact but for GELU and softplus (4.2e-7 absolute), tanh
+/// (1e-6 relative), sigmoid, swish, √ and 1/√ (3e-7 relative). Bytes: each operand once.
 /// </summary>
 internal static class Elementwise
 {
@@ -106,6 +107,11 @@ internal static class Elementwise
             return new F4 { X = a.X + b.X, Y = a.Y + b.Y, Z = a.Z + b.Z, W = a.W + b.W };
         }
 
+        if (combination == Combination.Divide)
+        {
+            return new F4 { X = Numbers.Divide(a.X, b.X), Y = Numbers.Divide(a.Y, b.Y), Z = Numbers.Divide(a.Z, b.Z), W = Numbers.Divide(a.W, b.W) };
+        }
+
         return combination == Combination.Subtract
             ? new F4 { X = a.X - b.X, Y = a.Y - b.Y, Z = a.Z - b.Z, W = a.W - b.W }
             : new F4 { X = a.X * b.X, Y = a.Y * b.Y, Z = a.Z * b.Z, W = a.W * b.W };
@@ -124,7 +130,23 @@ internal static class Elementwise
             return new F4 { X = Numbers.Sqrt(v.X), Y = Numbers.Sqrt(v.Y), Z = Numbers.Sqrt(v.Z), W = Numbers.Sqrt(v.W) };
         }
 
-        // The functions before these two are those of an epilogue.
+        if (function == ElementFunction.Abs)
+        {
+            return new F4 { X = Numbers.Abs(v.X), Y = Numbers.Abs(v.Y), Z = Numbers.Abs(v.Z), W = Numbers.Abs(v.W) };
+        }
+
+        if (function == ElementFunction.ReciprocalSqrt)
+        {
+            return new F4
+            {
+                X = Numbers.ReciprocalSqrt(v.X),
+                Y = Numbers.ReciprocalSqrt(v.Y),
+                Z = Numbers.ReciprocalSqrt(v.Z),
+                W = Numbers.ReciprocalSqrt(v.W),
+            };
+        }
+
+        // The functions before these four are those of an epilogue.
         return Epilogue.Apply((EpilogueFunction)function, v);
     }
 }

@@ -4,7 +4,7 @@ using KernelAD.Kernels.Device;
 namespace KernelAD.Kernels;
 
 /// <summary>
-/// What happens to a sum before it is stored: f(sum + bias) · scale + residual, rounded to the result's type. The switches are uniform over the grid and
+/// What happens to a sum before it is stored: f(sum + bias) · scale + residual, or f((sum + bias) · scale + residual), rounded to the result's type. The switches are uniform over the grid and
 /// outside every main loop, so one kernel serves all layers.
 /// </summary>
 internal static class Epilogue
@@ -27,7 +27,11 @@ internal static class Epilogue
             v.W += bias.W;
         }
 
-        v = Apply(a.Function, v);
+        if (a.ActivateSum == 0)
+        {
+            v = Apply(a.Function, v);
+        }
+
         if (a.Scale != 0)
         {
             F4 scale = Global.Float4(a.Scale + ((long)column * sizeof(float)));
@@ -60,6 +64,11 @@ internal static class Epilogue
             v.W += residual.W;
         }
 
+        if (a.ActivateSum != 0)
+        {
+            v = Apply(a.Function, v);
+        }
+
         Results.Store(y, ((long)row * a.YStride) + column, v, columns, a.Type, a.Vectors != 0);
     }
 
@@ -80,6 +89,21 @@ internal static class Epilogue
         if (function == EpilogueFunction.Swish)
         {
             return new F4 { X = Numbers.Swish(v.X), Y = Numbers.Swish(v.Y), Z = Numbers.Swish(v.Z), W = Numbers.Swish(v.W) };
+        }
+
+        if (function == EpilogueFunction.Sigmoid)
+        {
+            return new F4 { X = Numbers.Sigmoid(v.X), Y = Numbers.Sigmoid(v.Y), Z = Numbers.Sigmoid(v.Z), W = Numbers.Sigmoid(v.W) };
+        }
+
+        if (function == EpilogueFunction.Tanh)
+        {
+            return new F4 { X = Numbers.Tanh(v.X), Y = Numbers.Tanh(v.Y), Z = Numbers.Tanh(v.Z), W = Numbers.Tanh(v.W) };
+        }
+
+        if (function == EpilogueFunction.Softplus)
+        {
+            return new F4 { X = Numbers.Softplus(v.X), Y = Numbers.Softplus(v.Y), Z = Numbers.Softplus(v.Z), W = Numbers.Softplus(v.W) };
         }
 
         return v;

@@ -5,11 +5,11 @@ using KernelAD.Kernels.Device;
 namespace KernelAD.Kernels;
 
 /// <summary>
-/// Filters, pooling and interpolation of planes [planes, H, W], float32. Filters and pooling are separable and do both passes in one launch: a block
+/// Filters, pooling and interpolation of planes [planes, H, W], interpolation of maps [planes, H, W, C] too, float32. Filters and pooling are separable and do both passes in one launch: a block
 /// reduces down the columns into shared memory, margins included, and then along the rows, so that a result costs about 2·k operations instead of
 /// k², by plain sums without running ones (relative error 1e-6). Lanes are neighbouring columns: global accesses are whole rows, shared ones free of
 /// bank conflicts (but for strided pooling). Models: ViTAD (Gaussian, 16×16 average of the score, resize), InTra (pooling, Gaussian, mean filter,
-/// resize). Bytes: x once and the margins again, y once.
+/// resize), ADTR, UniAD, UTRAD (resize of features). Bytes: x once and the margins again, y once.
 /// </summary>
 internal static class Filters
 {
@@ -133,7 +133,8 @@ internal static class Filters
     /// </summary>
     public static void Resize(ResizeArguments a)
     {
-        int x = (Grid.IdxX * ResizeArguments.Threads) + Threads.Index, y = Grid.IdxY;
+        int item = (Grid.IdxX * ResizeArguments.Threads) + Threads.Index, channels = a.Channels.Value;
+        int x = Numbers.Divide(item, a.Channels), y = Grid.IdxY, channel = item - (x * channels);
         if (x >= a.YWidth)
         {
             return;
@@ -143,11 +144,12 @@ internal static class Filters
         int top = Numbers.Min((int)row, a.Height - 1), bottom = Numbers.Min(top + 1, a.Height - 1);
         int left = Numbers.Min((int)column, a.Width - 1), right = Numbers.Min(left + 1, a.Width - 1);
         float lower = Numbers.Min(row - top, 1), further = Numbers.Min(column - left, 1);
-        long plane = a.X + ((long)Grid.IdxZ * a.Height * a.Width * sizeof(float));
-        long upperRow = plane + ((long)top * a.Width * sizeof(float)), lowerRow = plane + ((long)bottom * a.Width * sizeof(float));
-        float above = Mix(Global.Float(upperRow + ((long)left * sizeof(float))), Global.Float(upperRow + ((long)right * sizeof(float))), further);
-        float below = Mix(Global.Float(lowerRow + ((long)left * sizeof(float))), Global.Float(lowerRow + ((long)right * sizeof(float))), further);
-        Global.Store(a.Y + (((((long)Grid.IdxZ * a.YHeight) + y) * a.YWidth) + x) * sizeof(float), a.Scale * Mix(above, below, lower));
+        long rowBytes = (long)a.Width * channels * sizeof(float), plane = a.X + (Grid.IdxZ * a.Height * rowBytes) + ((long)channel * sizeof(float));
+        long upperRow = plane + (top * rowBytes), lowerRow = plane + (bottom * rowBytes);
+        long near = (long)left * channels * sizeof(float), far = (long)right * channels * sizeof(float);
+        float above = Mix(Global.Float(upperRow + near), Global.Float(upperRow + far), further);
+        float below = Mix(Global.Float(lowerRow + near), Global.Float(lowerRow + far), further);
+        Global.Store(a.Y + ((((((long)Grid.IdxZ * a.YHeight) + y) * a.YWidth * channels) + item) * sizeof(float)), a.Scale * Mix(above, below, lower));
     }
 
     /// <summary>Index within the picture that stands for one that may be beyond it; −1 for a zero.</summary>

@@ -6,7 +6,7 @@ using KernelAD.Kernels.Tiles;
 namespace KernelAD.Kernels;
 
 /// <summary>
-/// Linear layers: y = f(x·Wᵀ + b) · scale + residual, x [M, K] row-major, accumulated in fp32.
+/// Linear layers: y = f(x·Wᵀ + b) · scale + residual (or f of all), x [M, K] row-major, accumulated in fp32.
 /// <para>Grid: x = column tiles of W, y = row tiles of x, z = splits of K. Rows beyond M repeat the last one and are not stored; beyond K both operands are zero.</para>
 /// <para>Two families. <see cref="Exact{TTile, TCopy}"/> multiplies with FFMA: within rounding of any other float32 product.
 /// <see cref="Fast{TTile, TUnit, TCopy}"/> multiplies on tensor cores; it counts K in bytes, so fp16 and tf32 are one source. Models: all, in every layer.</para>
@@ -35,10 +35,13 @@ internal static class Linear
     /// <summary>Shared memory of a fast product of 64×64.</summary>
     internal const int FastBytes64 = 3 * 2 * 64 * FastTileBytes;
 
+    /// <summary>Shared memory of a fast product of 128×128.</summary>
+    internal const int FastBytes128 = 3 * 2 * 128 * FastTileBytes;
+
     /// <summary>The kernels to compile.</summary>
     public static IEnumerable<KernelDefinition> Definitions()
     {
-        const int ExactBytes128 = 2 * ExactTile * (128 + 4 + 128) * sizeof(float), FastBytes128 = 3 * 2 * 128 * FastTileBytes;
+        const int ExactBytes128 = 2 * ExactTile * (128 + 4 + 128) * sizeof(float);
         MainLoop exact128 = new("FFMA", 0.86), exact64 = new("FFMA", 0.80), fast128 = new("HMMA", 0.50), fast64 = new("HMMA", 0.25);
         yield return Kernel("linear_fp32_128", 256, 2, ExactBytes128, 128, Exact<Exact128, AsyncCopy>, Exact<Exact128, DirectCopy>, exact128);
         yield return Kernel("linear_fp32_64", 128, 4, ExactBytes64, 104, Exact<Exact64, AsyncCopy>, Exact<Exact64, DirectCopy>, exact64);

@@ -5,7 +5,7 @@ using KernelAD.Kernels.Device;
 namespace KernelAD.Kernels;
 
 /// <summary>
-/// Sums, means and maxima over one extent of three, and the softmax of rows. Sums are in fp32, in an order that depends on the shape only: lanes add
+/// Sums, means and maxima over one extent of three, and the softmax and the squash of rows. Sums are in fp32, in an order that depends on the shape only: lanes add
 /// up every 32nd (or 256th) element in four chains, then each other, so that the error grows with the length of a chain, not of the row. A maximum
 /// is NaN as soon as one element is, so that a broken map cannot pass for a good one.
 /// Models: InTra's mean token and channel means, every image score. FLOPs 1 an element. Bytes: x once.
@@ -19,7 +19,8 @@ internal static class Reduction
     [
         KernelCatalog.Kernel<ReduceArguments>("reduce_rows", ReduceArguments.Threads, 4, ReduceArguments.SharedBytes, 40, Rows),
         KernelCatalog.Kernel<ReduceArguments>("reduce_columns", ReduceArguments.Threads, 4, 0, 40, Columns),
-        KernelCatalog.Kernel<SoftmaxArguments>("softmax", SoftmaxArguments.Threads, 8, 0, 40, Softmax),
+        KernelCatalog.Kernel<RowArguments>("softmax", RowArguments.Threads, 8, 0, 40, Softmax),
+        KernelCatalog.Kernel<RowArguments>("squash", RowArguments.Threads, 8, 0, 40, Squash),
     ];
 
     /// <summary>Contiguous rows: a warp or a block a part of a row.</summary>
@@ -58,23 +59,24 @@ internal static class Reduction
         }
     }
 
-    /// <summary>A thread a result; neighbours read neighbours.</summary>
+    /// <summary>A thread a part of a result; neighbours read neighbours.</summary>
     public static void Columns(ReduceArguments a)
     {
-        int result = (Grid.IdxX * ReduceArguments.Threads) + Threads.Index, outer = Numbers.Divide(result, a.Inner);
+        int result = (Grid.IdxX * ReduceArguments.Threads) + Threads.Index, part = Numbers.Divide(result, a.Inner), outer = Numbers.Divide(part, a.Parts);
         if (outer >= a.Outer)
         {
             return;
         }
 
-        float total = Accumulate(a, (outer * a.OuterStride) + result - (outer * a.Inner.Value), a.LengthStride, a.Length);
-        Results.Store(a.Y, result, total * a.Scale, a.Type);
+        int first = (part - (outer * a.Parts.Value)) * a.PartLength, length = Numbers.Min(a.PartLength, a.Length - first);
+        long element = (outer * a.OuterStride) + ((long)first * a.LengthStride) + result - (part * a.Inner.Value);
+        Results.Store(a.Y, result, Accumulate(a, element, a.LengthStride, length) * a.Scale, a.Type);
     }
 
     /// <summary>A warp a row, which is read three times, twice of them from the caches.</summary>
-    public static void Softmax(SoftmaxArguments a)
+    public static void Softmax(RowArguments a)
     {
-        int row = (Grid.IdxX * SoftmaxArguments.RowsPerBlock) + Threads.Warp, lane = Threads.Lane;
+        int row = (Grid.IdxX * RowArguments.RowsPerBlock) + Threads.Warp, lane = Threads.Lane;
         if (row >= a.Rows)
         {
             return;
@@ -99,6 +101,31 @@ internal static class Reduction
         {
             float term = Numbers.Exp2(Numbers.Fma(Elements.Load(a.X, x + c, a.XType), Numbers.Log2E, exponent));
             Results.Store(a.Y, y + c, term * share, a.Type);
+        }
+    }
+
+    /// <summary>A warp a row, which is read twice, the second time from the caches.</summary>
+    public static void Squash(RowArguments a)
+    {
+        int row = (Grid.IdxX * RowArguments.RowsPerBlock) + Threads.Warp, lane = Threads.Lane;
+        if (row >= a.Rows)
+        {
+            return;
+        }
+
+        long x = (long)row * a.XStride, y = (long)row * a.YStride;
+        float square = 0;
+        for (int c = lane; c < a.Width; c += 32)
+        {
+            float v = Elements.Load(a.X, x + c, a.XType);
+            square = Numbers.Fma(v, v, square);
+        }
+
+        square = Threads.WarpSum(square);
+        float factor = square * Numbers.ReciprocalSqrt(square) * Numbers.Reciprocal(1 + square);
+        for (int c = lane; c < a.Width; c += 32)
+        {
+            Results.Store(a.Y, y + c, factor * Elements.Load(a.X, x + c, a.XType), a.Type);
         }
     }
 

@@ -15,7 +15,7 @@ internal sealed class ElementwiseTests(string architecture)
     {
         float[] x = TestData.Values(count, seed: count);
         x[0] = -0.5f;
-        if (function == ElementFunction.Sqrt)
+        if (function is ElementFunction.Sqrt or ElementFunction.ReciprocalSqrt)
         {
             x = [.. x.Select(MathF.Abs)];
         }
@@ -33,12 +33,30 @@ internal sealed class ElementwiseTests(string architecture)
     [TestCase(Combination.Add)]
     [TestCase(Combination.Subtract)]
     [TestCase(Combination.Multiply)]
+    [TestCase(Combination.Divide)]
     public void Operands_are_combined_scaled_and_shifted(Combination combination)
     {
         float[] a = TestData.Values(1000, seed: 1), b = TestData.Values(1000, seed: 2);
         double[] expected = [.. a.Zip(b, (u, v) => (0.5 * Combined(combination, u, v) * Combined(combination, u, v)) + 3)];
         float[] y = Strided([1000], (a, [1]), (b, [1]), [1], 1000, combination, ElementFunction.Square, 0.5f, 3);
         TestData.AssertClose(y, expected, 0, 4e-7);
+    }
+
+    [Test]
+    public void Quotients_are_those_of_IEEE_754()
+    {
+        float[] a = [1, -1, 0, 1, 3e38f, 1e-38f, float.PositiveInfinity, 5, 1e-40f, float.NaN];
+        float[] b = [0, 0, 0, 3, 1e-3f, 1e20f, float.PositiveInfinity, float.NegativeInfinity, 1e-40f, 1];
+        float[] y = Strided([10], (a, [1]), (b, [1]), [1], 10, Combination.Divide, ElementFunction.None, 1, 0);
+        Assert.That(y, Is.EqualTo(a.Zip(b, (u, v) => u / v)));
+    }
+
+    [Test]
+    public void Softplus_and_tanh_keep_digits_of_small_results()
+    {
+        float[] x = [-20, -10, -5, -3.9f, -1, -0.25f, -1e-3f, 1e-6f, 0.1f, 0.249f, 0.251f, 19.9f, 20.1f, 88];
+        TestData.AssertClose(Dense(x, ElementFunction.Softplus), [.. x.Select(v => LinearReference.Softplus(v))], 0, 3e-5);
+        TestData.AssertClose(Dense(x, ElementFunction.Tanh), [.. x.Select(v => Math.Tanh(v))], 0, 1e-6);
     }
 
     [TestCase(new[] { 3, 17 }, new[] { 1, 17 }, Description = "a row for all rows")]
@@ -120,6 +138,7 @@ internal sealed class ElementwiseTests(string architecture)
         Combination.Add => a + b,
         Combination.Subtract => a - b,
         Combination.Multiply => a * b,
+        Combination.Divide => a / b,
         _ => a,
     };
 
@@ -130,6 +149,11 @@ internal sealed class ElementwiseTests(string architecture)
         ElementFunction.Swish => x / (1 + Math.Exp(-x)),
         ElementFunction.Square => x * x,
         ElementFunction.Sqrt => Math.Sqrt(x),
+        ElementFunction.Sigmoid => 1 / (1 + Math.Exp(-x)),
+        ElementFunction.Tanh => Math.Tanh(x),
+        ElementFunction.Softplus => LinearReference.Softplus(x),
+        ElementFunction.Abs => Math.Abs(x),
+        ElementFunction.ReciprocalSqrt => 1 / Math.Sqrt(x),
         _ => x,
     };
 

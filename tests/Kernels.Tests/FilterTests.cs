@@ -104,6 +104,7 @@ internal sealed class FilterTests(string architecture)
             {
                 X = bench.Place(x).Address,
                 Y = y.Address,
+                Channels = Divisor.Of(1),
                 Height = height,
                 Width = width,
                 YHeight = yHeight,
@@ -116,6 +117,95 @@ internal sealed class FilterTests(string architecture)
             double[] expected = Resized(x, planes, height, width, yHeight, yWidth, alignCorners);
             TestData.AssertClose(bench.Read(y), [.. expected.Select(v => v / 2)], 1e-6);
         }
+    }
+
+    [TestCase(2, 16, 16, 3, 5, 7)]
+    [TestCase(1, 5, 7, 17, 9, 20)]
+    [TestCase(1, 3, 1, 65, 2, 4)]
+    public void Maps_are_interpolated_channel_by_channel(int maps, int height, int width, int channels, int yHeight, int yWidth)
+    {
+        foreach (bool alignCorners in (bool[])[true, false])
+        {
+            float[] x = TestData.Values(maps * height * width * channels, seed: height, outliers: false);
+            using DeviceBench bench = new(architecture);
+            DeviceArray y = bench.Unwritten(maps * yHeight * yWidth * channels);
+            bench.Run("resize", new LaunchSize(DeviceBench.Blocks(yWidth * channels, ResizeArguments.Threads), yHeight, maps), new ResizeArguments
+            {
+                X = bench.Place(x).Address,
+                Y = y.Address,
+                Channels = Divisor.Of(channels),
+                Height = height,
+                Width = width,
+                YHeight = yHeight,
+                YWidth = yWidth,
+                RowStep = ResizeArguments.Step(height, yHeight, alignCorners),
+                ColumnStep = ResizeArguments.Step(width, yWidth, alignCorners),
+                AlignCorners = alignCorners ? 1 : 0,
+                Scale = 1,
+            });
+            float[] result = bench.Read(y);
+            for (int c = 0; c < channels; c++)
+            {
+                float[] plane = [.. x.Where((_, i) => i % channels == c)], found = [.. result.Where((_, i) => i % channels == c)];
+                TestData.AssertClose(found, Resized(plane, maps, height, width, yHeight, yWidth, alignCorners), 1e-6);
+            }
+        }
+    }
+
+    [TestCase(2, 9, 33, 5)]
+    [TestCase(1, 17, 40, 0)]
+    [TestCase(1, 3, 5, 3)]
+    public void Structural_similarity(int planes, int height, int width, int radius)
+    {
+        // Pixels in [0, 1] of two pictures that agree on the left.
+        Random random = new(width);
+        float[] a = [.. Enumerable.Range(0, planes * height * width).Select(_ => random.NextSingle())];
+        float[] b = [.. a.Select((v, i) => i % width < width / 2 ? v : v + (0.3f * (random.NextSingle() - 0.5f)))];
+        double[] weights = [.. Enumerable.Range(-radius, (2 * radius) + 1).Select(d => Math.Exp(-d * d / 4.5))];
+        float[] taps = [.. weights.Select(w => (float)(w / weights.Sum()))];
+        double[] expected = new double[a.Length];
+        for (int i = 0; i < a.Length; i++)
+        {
+            int plane = i / (height * width), row = i / width % height, column = i % width;
+            double ma = 0, mb = 0, aa = 0, bb = 0, ab = 0;
+            for (int u = Math.Max(-radius, -row); u <= Math.Min(radius, height - 1 - row); u++)
+            {
+                for (int v = Math.Max(-radius, -column); v <= Math.Min(radius, width - 1 - column); v++)
+                {
+                    double tap = (double)taps[radius + u] * taps[radius + v], x = a[i + (u * width) + v], y = b[i + (u * width) + v];
+                    ma += tap * x;
+                    mb += tap * y;
+                    aa += tap * x * x;
+                    bb += tap * y * y;
+                    ab += tap * x * y;
+                }
+            }
+
+            expected[i] = ((2 * ma * mb) + 1e-4) * ((2 * (ab - (ma * mb))) + 9e-4) / (((ma * ma) + (mb * mb) + 1e-4) * (aa - (ma * ma) + bb - (mb * mb) + 9e-4));
+        }
+
+        using DeviceBench bench = new(architecture);
+        DeviceArray result = bench.Unwritten(a.Length);
+        LaunchSize grid = new(
+            DeviceBench.Blocks(width, StructuralSimilarityArguments.TileColumns), DeviceBench.Blocks(height, StructuralSimilarityArguments.TileRows), planes);
+        StructuralSimilarityArguments arguments = new()
+        {
+            A = bench.Place(a).Address,
+            B = bench.Place(b).Address,
+            Y = result.Address,
+            Taps = bench.Place(taps).Address,
+            Columns = Divisor.Of(StructuralSimilarityArguments.TileColumns + (2 * radius)),
+            Radius = radius,
+            Height = height,
+            Width = width,
+            C1 = 1e-4f,
+            C2 = 9e-4f,
+        };
+        bench.Run("structural_similarity", grid, arguments, StructuralSimilarityArguments.SharedBytes(radius));
+
+        // The variance is what is left of two numbers up to 1: its error of 2e-7 stands against c₂ = 9e-4.
+        TestData.AssertClose(bench.Read(result), expected, 1e-3);
+        Assert.That(bench.Read(result).Zip(expected, (f, e) => Math.Abs(f - e)).Average(), Is.LessThan(1e-5));
     }
 
     private static double[] Filtered(float[] x, float[] taps, FilterBorder border, int planes, int height, int width)

@@ -43,8 +43,14 @@ internal static class LinearReference
         EpilogueFunction.Relu => Math.Max(x, 0),
         EpilogueFunction.Gelu => x * NormalDistribution(x),
         EpilogueFunction.Swish => x / (1 + Math.Exp(-x)),
+        EpilogueFunction.Sigmoid => 1 / (1 + Math.Exp(-x)),
+        EpilogueFunction.Tanh => Math.Tanh(x),
+        EpilogueFunction.Softplus => Softplus(x),
         _ => x,
     };
+
+    /// <summary>log(1 + e^x); where e^x is lost beside 1, it is the result.</summary>
+    public static double Softplus(double x) => x > 30 ? x : x < -30 ? Math.Exp(x) : Math.Log(1 + Math.Exp(x));
 
     /// <summary>Φ(x) by its power series, or its asymptotic limit far out.</summary>
     private static double NormalDistribution(double x)

@@ -55,7 +55,12 @@ public class LinearTests(string architecture, string precision)
     [TestCase("Relu", "Tf32", 7, 19)]
     [TestCase("Swish", "Float", 7, 18)]
     [TestCase("Gelu", "Half", 3, 17)]
-    public void The_epilogue_adds_scales_and_rounds(string function, string type, int m, int n)
+    [TestCase("Sigmoid", "Float", 5, 36)]
+    [TestCase("Tanh", "Float", 5, 35)]
+    [TestCase("Softplus", "Float", 5, 36)]
+    [TestCase("Relu", "Float", 9, 36, true)]
+    [TestCase("Tanh", "Half", 9, 35, true)]
+    public void The_epilogue_adds_scales_and_rounds(string function, string type, int m, int n, bool activateSum = false)
     {
         const int K = 16;
         float[] x = TestData.Values(m * K, seed: 1, Operand), w = TestData.Values(n * K, seed: 2, Operand);
@@ -70,9 +75,20 @@ public class LinearTests(string architecture, string precision)
         a.ResidualStride = n;
         a.Function = Enum.Parse<EpilogueFunction>(function);
         a.Type = storage;
+        a.ActivateSum = activateSum ? 1 : 0;
         bench.Run($"linear_{precision}_64", LinearReference.Grid(m, n, 64), a);
         AssertProduct(
-            bench.Read(y), x, w, m, n, K, (row, column, sum) => (LinearReference.Apply(a.Function, sum + bias[column]) * scale[column]) + residual[(row * n) + column], Rounding.Unit(storage), 3);
+            bench.Read(y),
+            x,
+            w,
+            m,
+            n,
+            K,
+            (row, column, sum) => activateSum
+                ? LinearReference.Apply(a.Function, ((sum + bias[column]) * scale[column]) + residual[(row * n) + column])
+                : (LinearReference.Apply(a.Function, sum + bias[column]) * scale[column]) + residual[(row * n) + column],
+            Rounding.Unit(storage),
+            3);
     }
 
     [Test]

@@ -40,7 +40,7 @@ internal sealed class ReductionTests(string architecture)
         float[] x = TestData.Values(rows * length, seed: 3);
         int parts = (length + partLength - 1) / partLength;
         DeviceArray partial = bench.Unwritten(rows * parts), y = bench.Unwritten(rows);
-        ReduceArguments arguments = RowArguments(rows, length, ReduceOperation.Max, 1, ReduceArguments.BlockWarps) with
+        ReduceArguments arguments = RowReduction(rows, length, ReduceOperation.Max, 1, ReduceArguments.BlockWarps) with
         {
             X = bench.Place(x).Address,
             Y = partial.Address,
@@ -48,32 +48,46 @@ internal sealed class ReductionTests(string architecture)
             PartLength = partLength,
         };
         bench.Run("reduce_rows", RowGrid(arguments), arguments);
-        arguments = RowArguments(rows, parts, ReduceOperation.Max, 1, 1) with { X = partial.Address, Y = y.Address };
+        arguments = RowReduction(rows, parts, ReduceOperation.Max, 1, 1) with { X = partial.Address, Y = y.Address };
         bench.Run("reduce_rows", RowGrid(arguments), arguments);
         Assert.That(bench.Read(y), Is.EqualTo(Enumerable.Range(0, rows).Select(r => x.AsSpan(r * length, length).ToArray().Max())));
     }
 
-    [TestCase(5, 49, 64, ReduceOperation.Sum)]
-    [TestCase(1, 1, 1, ReduceOperation.Sum)]
-    [TestCase(2, 3, 257, ReduceOperation.Sum)]
-    [TestCase(3, 17, 63, ReduceOperation.Max)]
-    public void The_middle_extent_is_reduced(int outer, int length, int inner, ReduceOperation operation)
+    [TestCase(5, 49, 64, 1, ReduceOperation.Sum)]
+    [TestCase(1, 1, 1, 1, ReduceOperation.Sum)]
+    [TestCase(2, 3, 257, 1, ReduceOperation.Sum)]
+    [TestCase(3, 17, 63, 1, ReduceOperation.Max)]
+    [TestCase(2, 257, 17, 9, ReduceOperation.Sum)]
+    [TestCase(1, 63, 3, 4, ReduceOperation.Max)]
+    public void The_middle_extent_is_reduced(int outer, int length, int inner, int parts, ReduceOperation operation)
     {
         using DeviceBench bench = new(architecture);
         float[] x = TestData.Values(outer * length * inner, seed: inner);
-        DeviceArray y = bench.Unwritten(outer * inner);
+        DeviceArray y = bench.Unwritten(outer * inner), workspace = bench.Unwritten(outer * parts * inner);
         bool sum = operation == ReduceOperation.Sum;
-        bench.Run("reduce_columns", new LaunchSize(DeviceBench.Blocks(outer * inner, ReduceArguments.Threads)), new ReduceArguments
+        ReduceArguments arguments = new()
         {
             X = bench.Place(x).Address,
-            Y = y.Address,
+            Y = workspace.Address,
             OuterStride = length * inner,
             Outer = outer,
             Length = length,
             Inner = Divisor.Of(inner),
             LengthStride = inner,
-            Parts = Divisor.Of(1),
+            Parts = Divisor.Of(parts),
+            PartLength = DeviceBench.Blocks(length, parts),
             Operation = operation,
+            Scale = 1,
+        };
+        bench.Run("reduce_columns", new LaunchSize(DeviceBench.Blocks(outer * parts * inner, ReduceArguments.Threads)), arguments);
+        bench.Run("reduce_columns", new LaunchSize(DeviceBench.Blocks(outer * inner, ReduceArguments.Threads)), arguments with
+        {
+            X = workspace.Address,
+            Y = y.Address,
+            OuterStride = parts * inner,
+            Length = parts,
+            Parts = Divisor.Of(1),
+            PartLength = parts,
             Scale = sum ? 1f / length : 1,
         });
         IEnumerable<double[]> columns = from o in Enumerable.Range(0, outer)
@@ -91,7 +105,7 @@ internal sealed class ReductionTests(string architecture)
         using DeviceBench bench = new(architecture);
         float[] x = TestData.Values(rows * width, seed: width, type);
         DeviceArray y = bench.Unwritten(rows * width);
-        bench.Run("softmax", new LaunchSize(DeviceBench.Blocks(rows, SoftmaxArguments.RowsPerBlock)), new SoftmaxArguments
+        bench.Run("softmax", new LaunchSize(DeviceBench.Blocks(rows, RowArguments.RowsPerBlock)), new RowArguments
         {
             X = bench.Place(x, type).Address,
             Y = y.Address,
@@ -105,13 +119,51 @@ internal sealed class ReductionTests(string architecture)
         TestData.AssertClose(bench.Read(y), expected, 1e-9, 3e-6);
     }
 
+    [TestCase(1, 1, StorageType.Float)]
+    [TestCase(5, 3, StorageType.Float)]
+    [TestCase(4, 257, StorageType.Float)]
+    [TestCase(2, 512, StorageType.Half)]
+    public void Squash_of_rows(int rows, int width, StorageType type)
+    {
+        using DeviceBench bench = new(architecture);
+        float[] x = TestData.Values(rows * width, seed: width, type);
+        DeviceArray y = bench.Unwritten(rows * width);
+        bench.Run("squash", new LaunchSize(DeviceBench.Blocks(rows, RowArguments.RowsPerBlock)), new RowArguments
+        {
+            X = bench.Place(x, type).Address,
+            Y = y.Address,
+            Rows = rows,
+            Width = width,
+            XStride = width,
+            YStride = width,
+            XType = type,
+        });
+        IEnumerable<double> expected = x.Chunk(width).SelectMany(row =>
+        {
+            double square = row.Sum(v => (double)v * v), norm = Math.Sqrt(square);
+            return row.Select(v => square / (1 + square) * (v / norm));
+        });
+        TestData.AssertClose(bench.Read(y), [.. expected], 0, 1e-6);
+    }
+
+    [Test]
+    public void Squash_of_nothing_is_not_a_number()
+    {
+        using DeviceBench bench = new(architecture);
+        DeviceArray y = bench.Place((float[])[0, 0, 0, 3, 4, 0]);
+        bench.Run("squash", new LaunchSize(1), new RowArguments { X = y.Address, Y = y.Address, Rows = 2, Width = 3, XStride = 3, YStride = 3 });
+        float[] actual = bench.Read(y);
+        Assert.That(actual[..3], Has.All.NaN);
+        TestData.AssertClose(actual[3..], [25.0 / 26 * 0.6, 25.0 / 26 * 0.8, 0], 1e-7);
+    }
+
     [Test]
     public void Softmax_survives_logits_that_would_overflow_and_passes_NaN_on()
     {
         using DeviceBench bench = new(architecture);
         float[] x = [3e4f, 2.9999e4f, -3e38f, 1, 2, float.NaN, float.NegativeInfinity, 0, 0];
         DeviceArray y = bench.Place(x);
-        bench.Run("softmax", new LaunchSize(1), new SoftmaxArguments { X = y.Address, Y = y.Address, Rows = 3, Width = 3, XStride = 3, YStride = 3 });
+        bench.Run("softmax", new LaunchSize(1), new RowArguments { X = y.Address, Y = y.Address, Rows = 3, Width = 3, XStride = 3, YStride = 3 });
         float[] actual = bench.Read(y);
         TestData.AssertClose(actual[..3], [.. Softmax(x[..3])], 1e-7);
         Assert.That(actual[3..6], Has.All.NaN);
@@ -124,7 +176,7 @@ internal sealed class ReductionTests(string architecture)
         return terms.Select(t => t / terms.Sum());
     }
 
-    private static ReduceArguments RowArguments(int rows, int length, ReduceOperation operation, float scale, int teamWarps) => new()
+    private static ReduceArguments RowReduction(int rows, int length, ReduceOperation operation, float scale, int teamWarps) => new()
     {
         OuterStride = length,
         Outer = rows,
@@ -148,7 +200,7 @@ internal sealed class ReductionTests(string architecture)
     {
         using DeviceBench bench = new(architecture);
         DeviceArray y = bench.Unwritten(rows);
-        ReduceArguments arguments = RowArguments(rows, length, operation, scale, teamWarps) with { X = bench.Place(x).Address, Y = y.Address };
+        ReduceArguments arguments = RowReduction(rows, length, operation, scale, teamWarps) with { X = bench.Place(x).Address, Y = y.Address };
         bench.Run("reduce_rows", RowGrid(arguments), arguments);
         return bench.Read(y);
     }

@@ -224,6 +224,12 @@ public sealed class GoldenCase
     private static double Share(double[] errors, float[] golden, JsonObject bound)
     {
         double mean = golden.Average(g => (double)g), contrast = Math.Sqrt(golden.Sum(g => (g - mean) * (g - mean))), error = Math.Sqrt(errors.Sum(e => e * e));
+        if (contrast == 0)
+        {
+            // A single value has no spread: its error counts against the value itself.
+            contrast = Math.Sqrt(golden.Sum(g => (double)g * g));
+        }
+
         double atol = Value("atol") ?? 0, rtol = Value("rtol") ?? 0;
         // rms(error) ≤ value · std(golden) and ‖error‖ ≤ value · ‖golden − mean‖ are the same bound, over equally many values.
         return (Value("rms_of_std") ?? Value("l2_of_contrast")) is double all

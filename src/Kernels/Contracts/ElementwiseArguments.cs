@@ -14,6 +14,9 @@ internal enum Combination
 
     /// <summary>a · b.</summary>
     Multiply,
+
+    /// <summary>a / b, rounded once.</summary>
+    Divide,
 }
 
 /// <summary>Functions of one number.</summary>
@@ -31,11 +34,26 @@ internal enum ElementFunction
     /// <summary>x·sigmoid(x).</summary>
     Swish,
 
+    /// <summary>1 / (1 + e^−x).</summary>
+    Sigmoid,
+
+    /// <summary>tanh(x).</summary>
+    Tanh,
+
+    /// <summary>log(1 + e^x).</summary>
+    Softplus,
+
     /// <summary>x².</summary>
     Square,
 
     /// <summary>√x.</summary>
     Sqrt,
+
+    /// <summary>|x|.</summary>
+    Abs,
+
+    /// <summary>1/√x.</summary>
+    ReciprocalSqrt,
 }
 
 /// <summary>

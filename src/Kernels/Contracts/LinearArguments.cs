@@ -14,6 +14,15 @@ internal enum EpilogueFunction
 
     /// <summary>x·sigmoid(x).</summary>
     Swish,
+
+    /// <summary>1 / (1 + e^−x).</summary>
+    Sigmoid,
+
+    /// <summary>tanh(x).</summary>
+    Tanh,
+
+    /// <summary>log(1 + e^x).</summary>
+    Softplus,
 }
 
 /// <summary>How a kernel writes its results.</summary>
@@ -30,7 +39,8 @@ internal enum StorageType
 }
 
 /// <summary>
-/// Arguments of the Linear kernels: y[m, n] = f(Σ_k x[m, k]·w[n, k] + bias[n]) · scale[n] + residual[m, n]. Addresses are device addresses, 0 where the
+/// Arguments of the Linear kernels: y[m, n] = f(Σ_k x[m, k]·w[n, k] + bias[n]) · scale[n] + residual[m, n], or with
+/// <see cref="ActivateSum"/> f((Σ_k x[m, k]·w[n, k] + bias[n]) · scale[n] + residual[m, n]). Addresses are device addresses, 0 where the
 /// operand is absent; strides are in elements. Shared by the kernels (compiled to PTX) and the engine that launches them.
 /// </summary>
 internal struct LinearArguments
@@ -82,4 +92,10 @@ internal struct LinearArguments
 
     /// <summary>1 if rows of y and of the residual may be accessed by four elements at once, else 0.</summary>
     public int Vectors;
+
+    /// <summary>1 if f is applied last, else 0.</summary>
+    public int ActivateSum;
+
+    /// <summary>Makes the size a multiple of 8.</summary>
+    public int Reserved;
 }

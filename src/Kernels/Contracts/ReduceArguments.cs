@@ -12,11 +12,11 @@ internal enum ReduceOperation
 
 /// <summary>
 /// Arguments of the reductions: y[o, i] = scale · ⊕ x[o, :, i] over the middle one of three extents. Always in the same order.
-/// <para><c>reduce_rows</c>, Inner = 1: x is rows of Length contiguous elements. A row is cut into Parts of PartLength elements, each reduced on its
-/// own to y[o·Parts + part]: one part for the result itself, several and a second launch over rows of length Parts if the rows are few and long
-/// (then the scale belongs to the second). A part is reduced by a block (TeamWarps = <see cref="BlockWarps"/>: grid Outer·Parts) or by a warp
-/// (TeamWarps = 1: grid ⌈Outer·Parts / <see cref="BlockWarps"/>⌉).</para>
-/// <para><c>reduce_columns</c>: a thread a result, grid ⌈Outer·Inner / <see cref="Threads"/>⌉.</para>
+/// <para>The middle extent is cut into Parts of PartLength elements, each reduced on its own to y[o, part, i]: one part for the result itself, several and a
+/// second launch over extents of length Parts where results are few and long (then the scale belongs to the second).</para>
+/// <para><c>reduce_rows</c>, Inner = 1: x is rows of Length contiguous elements. A part is reduced by a block (TeamWarps = <see cref="BlockWarps"/>: grid Outer·Parts)
+/// or by a warp (TeamWarps = 1: grid ⌈Outer·Parts / <see cref="BlockWarps"/>⌉).</para>
+/// <para><c>reduce_columns</c>: a thread a part of a result, grid ⌈Outer·Parts·Inner / <see cref="Threads"/>⌉.</para>
 /// Both: blocks of <see cref="Threads"/>, <see cref="SharedBytes"/> of shared memory for reduce_rows, none for reduce_columns.
 /// </summary>
 internal struct ReduceArguments
@@ -45,16 +45,16 @@ internal struct ReduceArguments
     /// <summary>The reduced extent, at least 1.</summary>
     public int Length;
 
-    /// <summary>Extent after the reduced one, contiguous. Outer·Inner is below 2^31.</summary>
+    /// <summary>Extent after the reduced one, contiguous. Outer·Parts·Inner is below 2^31.</summary>
     public Divisor Inner;
 
     /// <summary>Distance in elements along the reduced extent of x (reduce_columns).</summary>
     public int LengthStride;
 
-    /// <summary>Parts of a row (reduce_rows).</summary>
+    /// <summary>Parts of the reduced extent.</summary>
     public Divisor Parts;
 
-    /// <summary>Elements of a part (reduce_rows); the last part has what remains, at least one.</summary>
+    /// <summary>Elements of a part; the last part has what remains, at least one.</summary>
     public int PartLength;
 
     /// <summary>Warps that reduce a part: 1 or <see cref="BlockWarps"/> (reduce_rows).</summary>

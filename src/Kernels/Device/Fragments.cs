@@ -26,6 +26,16 @@ internal struct F4
     public float W;
 }
 
+/// <summary>Two 32-bit registers: 8 bytes of memory.</summary>
+internal struct U2
+{
+    /// <summary>First register.</summary>
+    public uint X;
+
+    /// <summary>Second register.</summary>
+    public uint Y;
+}
+
 /// <summary>Four 32-bit registers: one lane's share of a 16×32-byte operand, or 16 bytes of memory.</summary>
 internal struct U4
 {

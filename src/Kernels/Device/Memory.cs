@@ -58,6 +58,16 @@ internal static class Global
         return new F4 { X = x.Value, Y = y.Value, Z = z.Value, W = w.Value };
     }
 
+    /// <summary>Eight bytes that nobody writes while the kernel runs.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static U2 UInt2(long address)
+    {
+        Output<uint> x = default, y = default;
+        Input<long> from = address;
+        CudaAsm.EmitRef("ld.global.nc.v2.u32 {%0,%1}, [%2];", ref x, ref y, ref from);
+        return new U2 { X = x.Value, Y = y.Value };
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static U4 UInt4(long address)
     {

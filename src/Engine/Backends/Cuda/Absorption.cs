@@ -67,5 +67,5 @@ internal sealed class Absorption
     }
 
     private bool IsProducer(Node user, Node value) =>
-        IsSole(user, value) && (value.Operator is CosineDistance or PatchEmbedding || (value.Operator is Reshape && IsProducer(value, value.Inputs[0])));
+        IsSole(user, value) && (value.Operator is CosineDistance or EuclideanDistance or PatchEmbedding || (value.Operator is Reshape && IsProducer(value, value.Inputs[0])));
 }

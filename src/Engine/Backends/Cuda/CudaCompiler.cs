@@ -4,6 +4,7 @@ using KernelAD.Passes;
 using KernelAD.Planner;
 using KernelAD.Tensors;
 using Attention = KernelAD.Graph.Attention;
+using Convolution = KernelAD.Graph.Convolution;
 using LayerNorm = KernelAD.Graph.LayerNorm;
 using Linear = KernelAD.Graph.Linear;
 
@@ -53,7 +54,7 @@ internal sealed class CudaCompiler : GraphLowering
     /// <exception cref="ConfigurationException">Not even the finest slicing fits into <paramref name="maxMemory"/>.</exception>
     public static CudaPlan Compile(ComputeGraph graph, CudaWeights weights, Precision precision, long? maxMemory)
     {
-        ComputeGraph optimised = AddBeforeConcat.Apply(PassPipeline.Apply(graph));
+        ComputeGraph optimised = AddBeforeConcat.Apply(FoldConstants.Apply(ExpandBatchNorm.Apply(PassPipeline.Apply(graph))));
         weights.Define(optimised);
         long available = weights.Bytes + weights.Session.Driver.MemoryInfo().Free;
         (CudaCompiler compiler, long arena) = Fit(
@@ -81,6 +82,18 @@ internal sealed class CudaCompiler : GraphLowering
                 break;
             case PatchEmbedding op:
                 EmitPatchEmbedding(node, op, node, residual: null);
+                break;
+            case Convolution { Groups: 1 } op:
+                EmitConvolution(node, op);
+                break;
+            case Convolution op:
+                EmitDepthwise(node, op);
+                break;
+            case TransposedConvolution op:
+                EmitTransposedConvolution(node, op);
+                break;
+            case MaxPool op:
+                EmitMaxPool(node, op);
                 break;
             case LayerNorm op:
                 EmitLayerNorm(node, op);
@@ -124,8 +137,17 @@ internal sealed class CudaCompiler : GraphLowering
             case Resize op:
                 EmitResize(node, op, node, 1);
                 break;
-            case CosineDistance:
-                EmitCosine(node, node, addend: null);
+            case CosineDistance or EuclideanDistance:
+                EmitDistance(node, node, addend: null);
+                break;
+            case StructuralSimilarity op:
+                EmitStructuralSimilarity(node, op);
+                break;
+            case Softmax or Squash:
+                EmitRowFunction(node);
+                break;
+            case MixtureLikelihood op:
+                EmitMixtureLikelihood(node, op);
                 break;
             case GradientMagnitudeSimilarity op:
                 EmitSimilarity(node, op);
@@ -161,7 +183,7 @@ internal sealed class CudaCompiler : GraphLowering
         Node source = node.Inputs[0];
         DeviceValue? residual = op.HasResidual ? Plain(node.Inputs[^1]) : null;
         LinearArguments arguments = Product(m, n, k, node.Inputs[1], op.HasBias ? node.Inputs[2] : null, op.Activation);
-        string kind = "Linear" + (op.Activation == Activation.None ? "" : $"+{op.Activation}") + (residual is null ? "" : "+Residual");
+        string kind = "Linear" + Epilogue(op.Activation, op.HasResidual, activateSum: false);
         DeviceValue result = residual is not null && CanOverwrite(node.Inputs[^1], node) ? InPlace(node, residual) : NewValue(node, StoredType(node));
         if (TakesNorm(source))
         {
@@ -232,20 +254,195 @@ internal sealed class CudaCompiler : GraphLowering
         return distances;
     }
 
-    /// <summary>The arguments of a product but for addresses and strides of activations.</summary>
-    private LinearArguments Product(int m, int n, int k, Node weight, Node? bias, Activation activation) => new()
+    /// <summary>A convolution over all channels: a product whose rows are its windows.</summary>
+    private void EmitConvolution(Node node, Convolution op)
     {
-        Weight = (long)_weights.Panels(((Parameter)weight.Operator).Key, n, k, _operandType).Value,
+        Shape y = Local(node), maps = Local(node.Inputs[0]), w = node.Inputs[1].Shape;
+        if (Math.Max(w[2], w[3]) > ConvolutionArguments.MaxKernel)
+        {
+            throw new ConfigurationException(
+                $"a convolution's kernel is {w[2]}×{w[3]}; the CUDA kernels take up to {ConvolutionArguments.MaxKernel}×{ConvolutionArguments.MaxKernel}: use --device cpu");
+        }
+
+        DeviceValue x = Operand(node.Inputs[0], aligned: true);
+        DeviceValue? residual = op.HasResidual ? Plain(node.Inputs[^1]) : null;
+        if (maps.Rows * x.RowStride * x.ElementBytes > uint.MaxValue)
+        {
+            throw new ConfigurationException($"a batch of {maps[0]} maps takes more than 4 GB; run fewer pictures at a time");
+        }
+
+        int unit = _operandType == StorageType.Float ? 1 : OperandAlignment / x.ElementBytes, channels = LinearTiles.Tiles(w[1], unit) * unit, taps = w[2] * w[3];
+        int m = checked((int)y.Rows), n = w[0], k = taps * channels, row = checked((int)(maps[2] * x.RowStride * x.ElementBytes)), pixel = (int)x.RowStride * x.ElementBytes;
+        LinearChoice choice = LinearTiles.ChooseConvolution(m, n, k, _operandType, _session.Device.Multiprocessors);
+        DeviceValue result = NewValue(node, StoredType(node)), table = Fixed(_weights.Table(Taps(w, channels, unit, row, pixel, x.ElementBytes)));
+        DeviceValue? workspace = choice.Splits > 1 ? NewMemory(LinearLaunches.WorkspaceLength(choice), StorageType.Float) : null;
+        LinearArguments arguments = Product(
+            m, n, k, _weights.Panels(((Parameter)node.Inputs[1].Operator).Key, n, w[1], taps, channels, _operandType), op.HasBias ? node.Inputs[2] : null, op.Activation);
+        arguments.ActivateSum = op.ActivateSum ? 1 : 0;
+        string kind = Windowed("Convolution", w, op.Stride) + Epilogue(op.Activation, op.HasResidual, op.ActivateSum);
+        Step(node, ParameterName(node.Inputs[1]), kind, [x, residual, workspace], [result], 4 * w.Count, flops: null, run =>
+        {
+            LinearArguments product = Place(arguments, run, x, result, residual);
+            product.X -= ((long)op.Padding.Top * row) + ((long)op.Padding.Left * pixel);
+            return LinearLaunches.Convolution(
+                _session,
+                choice,
+                new ConvolutionArguments
+                {
+                    Linear = product,
+                    Taps = table.Resolve(run),
+                    Columns = Divisor.Of(y[2]),
+                    Pixels = Divisor.Of(y[1] * y[2]),
+                    PictureBytes = unchecked((int)((long)maps[1] * row)),
+                    WindowRowBytes = op.Stride * row,
+                    WindowColumnBytes = op.Stride * pixel,
+                    Stride = op.Stride,
+                    Top = op.Padding.Top,
+                    Left = op.Padding.Left,
+                    Height = maps[1],
+                    Width = maps[2],
+                },
+                workspace?.Resolve(run) ?? 0);
+        });
+    }
+
+    /// <summary>Where a window's values lie, for every unit of channels of every tap, and zeros up to where the kernels read ahead.</summary>
+    private int[] Taps(Shape w, int channels, int unit, int row, int pixel, int elementBytes)
+    {
+        int tile = LinearPanels.TileLength(_operandType) / unit, units = channels / unit, count = w[2] * w[3] * units;
+        int[] table = new int[2 * (LinearTiles.Tiles(count, tile) + ConvolutionArguments.TableTiles) * tile];
+        for (int i = 0; i < count; i++)
+        {
+            int tap = i / units, tapRow = tap / w[3], tapColumn = tap % w[3];
+            table[2 * i] = (tapRow * row) + (tapColumn * pixel) + (i % units * unit * elementBytes);
+            table[(2 * i) + 1] = ConvolutionArguments.TapFlags(tapRow, tapColumn);
+        }
+
+        return table;
+    }
+
+    /// <summary>A convolution of each channel by itself.</summary>
+    private void EmitDepthwise(Node node, Convolution op)
+    {
+        Shape y = Local(node), maps = Local(node.Inputs[0]), w = node.Inputs[1].Shape;
+        if (op.Groups != maps[3] || w[0] != maps[3])
+        {
+            throw new ConfigurationException(
+                $"a convolution has {op.Groups} groups for {maps[3]} channels of input and {w[0]} of output; the CUDA kernels take one group or one for each channel: use --device cpu");
+        }
+
+        DeviceValue x = Get(node.Inputs[0]), result = NewValue(node, StoredType(node));
+        DeviceValue weight = Fixed(_weights.TapsFirst(((Parameter)node.Inputs[1].Operator).Key, 1, w[0], w[2] * w[3], w[0]));
+        DeviceValue? bias = op.HasBias ? Plain(node.Inputs[2]) : null, residual = op.HasResidual ? Plain(node.Inputs[^1]) : null;
+        string kind = Windowed("Depthwise", w, op.Stride) + Epilogue(op.Activation, op.HasResidual, op.ActivateSum);
+        Step(node, ParameterName(node.Inputs[1]), kind, [x, residual], [result], 4 * w.Count, flops: null, run =>
+        {
+            WindowArguments arguments = Windows(run, x, maps, result, y, w[2], w[3], op.Stride, op.Padding);
+            arguments.Weight = weight.Resolve(run);
+            arguments.Bias = bias?.Resolve(run) ?? 0;
+            arguments.Residual = residual?.Resolve(run) ?? 0;
+            arguments.ResidualStride = (int)(residual?.RowStride ?? 0);
+            arguments.Function = Function(op.Activation);
+            arguments.ActivateSum = op.ActivateSum ? 1 : 0;
+            return ConvolutionLaunches.Windows(_session, "depthwise", arguments, y[0], y[1]);
+        });
+    }
+
+    private void EmitMaxPool(Node node, MaxPool op)
+    {
+        Shape y = Local(node), maps = Local(node.Inputs[0]);
+        DeviceValue x = Get(node.Inputs[0]), result = NewValue(node, StoredType(node));
+        Step(node, Name(node), $"MaxPool({op.Kernel}/{op.Stride})", [x], [result], 0, flops: null, run => ConvolutionLaunches.Windows(
+            _session, "max_pool", Windows(run, x, maps, result, y, op.Kernel, op.Kernel, op.Stride, Padding.Same(op.Padding)), y[0], y[1]));
+    }
+
+    private static WindowArguments Windows(
+        DeviceRun run, DeviceValue x, Shape maps, DeviceValue y, Shape results, int kernelHeight, int kernelWidth, int stride, Padding padding) => new()
+        {
+            X = x.Resolve(run),
+            XType = x.Type,
+            XStride = (int)x.RowStride,
+            Y = y.Resolve(run),
+            Type = y.Type,
+            YStride = (int)y.RowStride,
+            YWidth = results[2],
+            Height = maps[1],
+            Width = maps[2],
+            Channels = maps[3],
+            KernelHeight = kernelHeight,
+            KernelWidth = kernelWidth,
+            Stride = stride,
+            Top = padding.Top,
+            Left = padding.Left,
+        };
+
+    private void EmitTransposedConvolution(Node node, TransposedConvolution op)
+    {
+        Shape y = Local(node), maps = Local(node.Inputs[0]), w = node.Inputs[1].Shape;
+        int columns = ConvolutionLaunches.WeightColumns(w[1]);
+        DeviceValue x = Get(node.Inputs[0]), result = NewValue(node, StoredType(node));
+        DeviceValue weight = Fixed(_weights.TapsFirst(((Parameter)node.Inputs[1].Operator).Key, w[0], w[1], w[2] * w[3], columns));
+        DeviceValue? bias = op.HasBias ? Fixed(_weights.Vector(((Parameter)node.Inputs[2].Operator).Key, w[1])) : null;
+        string kind = Windowed("TransposedConvolution", w, op.Stride) + Epilogue(op.Activation, hasResidual: false, activateSum: false);
+        Step(node, ParameterName(node.Inputs[1]), kind, [x], [result], 4 * w.Count, flops: null, run => ConvolutionLaunches.Transposed(
+            _session,
+            new TransposedConvolutionArguments
+            {
+                X = x.Resolve(run),
+                XType = x.Type,
+                XStride = (int)x.RowStride,
+                Weight = weight.Resolve(run),
+                WeightColumns = columns,
+                Bias = bias?.Resolve(run) ?? 0,
+                Y = result.Resolve(run),
+                Type = result.Type,
+                YStride = (int)result.RowStride,
+                Stride = Divisor.Of(op.Stride),
+                Padding = op.Padding,
+                Kernel = w[2],
+                Height = maps[1],
+                Width = maps[2],
+                Channels = maps[3],
+                YHeight = y[1],
+                YWidth = y[2],
+                YChannels = y[3],
+                Function = Function(op.Activation),
+            },
+            y[0]));
+    }
+
+    private static string Windowed(string name, Shape w, int stride) => $"{name} {w[2]}x{w[3]}{(stride == 1 ? "" : $"/{stride}")}";
+
+    private static string Epilogue(Activation activation, bool hasResidual, bool activateSum)
+    {
+        string function = activation == Activation.None ? "" : $"+{activation}", residual = hasResidual ? "+Residual" : "";
+        return activateSum ? residual + function : function + residual;
+    }
+
+    /// <summary>The arguments of a product but for addresses and strides of activations.</summary>
+    private LinearArguments Product(int m, int n, int k, Node weight, Node? bias, Activation activation) =>
+        Product(m, n, k, _weights.Panels(((Parameter)weight.Operator).Key, n, k, _operandType), bias, activation);
+
+    private LinearArguments Product(int m, int n, int k, Interop.DeviceAddress panels, Node? bias, Activation activation) => new()
+    {
+        Weight = (long)panels.Value,
         Bias = bias?.Operator is Parameter b ? (long)_weights.Vector(b.Key, n).Value : 0,
         M = m,
         N = n,
         K = k,
-        Function = activation switch
-        {
-            Activation.Gelu => EpilogueFunction.Gelu,
-            Activation.Relu => EpilogueFunction.Relu,
-            _ => EpilogueFunction.None,
-        },
+        Function = Function(activation),
+    };
+
+    private static EpilogueFunction Function(Activation activation) => activation switch
+    {
+        Activation.None => EpilogueFunction.None,
+        Activation.Relu => EpilogueFunction.Relu,
+        Activation.Gelu => EpilogueFunction.Gelu,
+        Activation.Swish => EpilogueFunction.Swish,
+        Activation.Sigmoid => EpilogueFunction.Sigmoid,
+        Activation.Tanh => EpilogueFunction.Tanh,
+        Activation.Softplus => EpilogueFunction.Softplus,
+        _ => throw new NotSupportedException($"the CUDA backend has no function {activation}"),
     };
 
     private static LinearArguments Place(LinearArguments arguments, DeviceRun run, DeviceValue x, DeviceValue y, DeviceValue? residual) => arguments with
@@ -314,7 +511,7 @@ internal sealed class CudaCompiler : GraphLowering
         DeviceValue q = Operand(node.Inputs[0], aligned: false), k = Operand(node.Inputs[1], aligned: false), v = Operand(node.Inputs[2], aligned: false);
         DeviceValue y = NewValue(node, StoredType(node));
         Shape qs = Local(node.Inputs[0]), vs = Local(node.Inputs[2]);
-        Step(node, Name(node), "Attention", [q, k, v], [y], 0, flops: null, run => AttentionLaunches.Create(_session, _operandType, qs[0], op.Heads, new AttentionArguments
+        Step(node, Name(node), op.Mask is NeighborMask mask ? $"Attention (without {(2 * mask.RadiusY) + 1}x{(2 * mask.RadiusX) + 1})" : "Attention", [q, k, v], [y], 0, flops: null, run => AttentionLaunches.Create(_session, _operandType, qs[0], op.Heads, new AttentionArguments
         {
             Q = q.Resolve(run),
             K = k.Resolve(run),
@@ -334,7 +531,10 @@ internal sealed class CudaCompiler : GraphLowering
             ValueWidth = vs[2] / op.Heads,
             Scale = op.Scale,
             Type = y.Type,
-            Mask = AttentionMask.None,
+            Mask = op.Mask is null ? AttentionMask.None : AttentionMask.Others,
+            GridWidth = Divisor.Of(op.Mask?.Width ?? 1),
+            RowRadius = op.Mask?.RadiusY ?? 0,
+            ColumnRadius = op.Mask?.RadiusX ?? 0,
         }));
     }
 
@@ -372,7 +572,14 @@ internal sealed class CudaCompiler : GraphLowering
             {
                 UnaryFunction.Gelu => ElementFunction.Gelu,
                 UnaryFunction.Relu => ElementFunction.Relu,
-                _ => ElementFunction.Square,
+                UnaryFunction.Square => ElementFunction.Square,
+                UnaryFunction.Swish => ElementFunction.Swish,
+                UnaryFunction.Sigmoid => ElementFunction.Sigmoid,
+                UnaryFunction.Tanh => ElementFunction.Tanh,
+                UnaryFunction.Softplus => ElementFunction.Softplus,
+                UnaryFunction.Abs => ElementFunction.Abs,
+                UnaryFunction.ReciprocalSqrt => ElementFunction.ReciprocalSqrt,
+                _ => throw new NotSupportedException($"the CUDA backend has no function {unary.Function}"),
             };
             if (!_absorption.Absorbs(inner.Inputs[0]))
             {
@@ -396,7 +603,7 @@ internal sealed class CudaCompiler : GraphLowering
                 }
                 else
                 {
-                    EmitCosine(producer, node, Plain(addend));
+                    EmitDistance(producer, node, Plain(addend));
                 }
 
                 return;
@@ -407,7 +614,9 @@ internal sealed class CudaCompiler : GraphLowering
         {
             BinaryFunction.Add => Combination.Add,
             BinaryFunction.Subtract => Combination.Subtract,
-            _ => Combination.Multiply,
+            BinaryFunction.Multiply => Combination.Multiply,
+            BinaryFunction.Divide => Combination.Divide,
+            _ => throw new NotSupportedException($"the CUDA backend has no function {binary.Function}"),
         };
         EmitElementwise(node, kind, NewValue(node, StoredType(node)), Local(node), inner.Inputs[0], inner.Inputs[1], arguments);
     }
@@ -455,7 +664,7 @@ internal sealed class CudaCompiler : GraphLowering
         bool whole = x.RowStride == RowLength(source) && x.BatchStride == 0;
         // Some kernels walk rows and batch items at any distance; everyone else wants dense rows.
         bool strided = source.Rank == 3 && !IsResult(node) && !Crosses(node)
-            && Users(node).Any() && Users(node).All(u => u.Operator is Attention or CosineDistance or Concat && u.Sliced == node.Sliced);
+            && Users(node).Any() && Users(node).All(u => u.Operator is Attention or CosineDistance or EuclideanDistance or Concat && u.Sliced == node.Sliced);
         if (whole && IsContiguous(node, op))
         {
             _values[node] = range with { RowStride = RowLength(shape) };
@@ -554,8 +763,8 @@ internal sealed class CudaCompiler : GraphLowering
     private void EmitReduction(Node node, string kind, ReduceOperation operation, int outer, int length, int inner, float scale)
     {
         DeviceValue x = Dense(node.Inputs[0]), y = NewValue(node, StoredType(node));
-        int parts = inner == 1 ? RowLaunches.ReduceParts(_session, outer, length) : 1;
-        DeviceValue? workspace = parts > 1 ? NewMemory((long)outer * parts, StorageType.Float) : null;
+        int parts = inner == 1 ? RowLaunches.ReduceParts(_session, outer, length) : RowLaunches.ReduceColumnParts(_session, (long)outer * inner, length);
+        DeviceValue? workspace = parts > 1 ? NewMemory((long)outer * parts * inner, StorageType.Float) : null;
         Step(node, Name(node), kind, [x, workspace], [y], 0, flops: null, run =>
         {
             ReduceArguments arguments = new()
@@ -574,7 +783,7 @@ internal sealed class CudaCompiler : GraphLowering
             };
             return inner == 1
                 ? RowLaunches.ReduceRows(_session, arguments, parts, workspace?.Resolve(run) ?? 0)
-                : RowLaunches.ReduceColumns(_session, arguments);
+                : RowLaunches.ReduceColumns(_session, arguments, parts, workspace?.Resolve(run) ?? 0);
         });
     }
 
@@ -623,30 +832,32 @@ internal sealed class CudaCompiler : GraphLowering
     {
         DeviceValue x = Plain(node.Inputs[0]), y = NewValue(result, StorageType.Float);
         Shape source = node.Inputs[0].Shape;
+        int first = op.ChannelsLast ? 1 : 2, height = source[first], width = source[first + 1];
         Step(result, Name(result), result == node ? "Resize" : "Resize+Affine", [x], [y], 0, node.Flops, run => PlaneLaunches.Resize(
             _session,
             new ResizeArguments
             {
                 X = x.Resolve(run),
                 Y = y.Resolve(run),
-                Height = source[2],
-                Width = source[3],
+                Channels = Divisor.Of(op.ChannelsLast ? source[3] : 1),
+                Height = height,
+                Width = width,
                 YHeight = op.Height,
                 YWidth = op.Width,
-                RowStep = ResizeArguments.Step(source[2], op.Height, op.AlignCorners),
-                ColumnStep = ResizeArguments.Step(source[3], op.Width, op.AlignCorners),
+                RowStep = ResizeArguments.Step(height, op.Height, op.AlignCorners),
+                ColumnStep = ResizeArguments.Step(width, op.Width, op.AlignCorners),
                 AlignCorners = op.AlignCorners ? 1 : 0,
                 Scale = scale,
             },
-            source[0] * source[1]));
+            op.ChannelsLast ? source[0] : source[0] * source[1]));
     }
 
-    /// <summary>Cosine distance, added to another map by the node that takes it in, if one does.</summary>
-    private void EmitCosine(Node node, Node result, DeviceValue? addend)
+    /// <summary>Distance of tokens, added to another map by the node that takes it in, if one does.</summary>
+    private void EmitDistance(Node node, Node result, DeviceValue? addend)
     {
         DeviceValue a = Get(node.Inputs[0]), b = Get(node.Inputs[1]), y = NewValue(result, StorageType.Float);
         Shape tokens = node.Inputs[0].Shape;
-        Step(result, Name(result), addend is null ? "CosineDistance" : "CosineDistance+Add", [a, b, addend], [y], 0, node.Flops, run => RowLaunches.TokenDistance(
+        Step(result, Name(result), node.Operator.Name + (addend is null ? "" : "+Add"), [a, b, addend], [y], 0, node.Flops, run => RowLaunches.TokenDistance(
             _session,
             new DistanceArguments
             {
@@ -660,7 +871,7 @@ internal sealed class CudaCompiler : GraphLowering
                 Y = y.Resolve(run),
                 Tokens = tokens[1],
                 Width = tokens[2],
-                Measure = DistanceMeasure.Cosine,
+                Measure = node.Operator is CosineDistance ? DistanceMeasure.Cosine : DistanceMeasure.Euclidean,
                 Scale = 1,
             },
             tokens[0]));
@@ -674,6 +885,71 @@ internal sealed class CudaCompiler : GraphLowering
             _session,
             new GradientSimilarityArguments { A = a.Resolve(run), B = b.Resolve(run), Y = y.Resolve(run), Height = shape[2], Width = shape[3], C = op.C },
             shape[0] * shape[1]));
+    }
+
+    private void EmitStructuralSimilarity(Node node, StructuralSimilarity op)
+    {
+        DeviceValue a = Plain(node.Inputs[0]), b = Plain(node.Inputs[1]), y = NewValue(node, StorageType.Float), taps = Fixed(_weights.Table(op.Taps));
+        Shape shape = node.Shape;
+        Step(node, Name(node), $"SSIM({op.Taps.Length})", [a, b], [y], 0, flops: null, run => PlaneLaunches.StructuralSimilarity(
+            _session,
+            new StructuralSimilarityArguments
+            {
+                A = a.Resolve(run),
+                B = b.Resolve(run),
+                Y = y.Resolve(run),
+                Taps = taps.Resolve(run),
+                Radius = op.Taps.Length / 2,
+                Height = shape[2],
+                Width = shape[3],
+                C1 = op.C1,
+                C2 = op.C2,
+            },
+            shape[0] * shape[1]));
+    }
+
+    // ---- heads -----------------------------------------------------------------------------------------------------------------------------
+
+    private void EmitRowFunction(Node node)
+    {
+        DeviceValue x = Dense(node.Inputs[0]), y = NewValue(node, StoredType(node));
+        int rows = checked((int)Local(node).Rows);
+        Step(node, Name(node), node.Operator.Name, [x], [y], 0, flops: null, run => RowLaunches.Function(
+            _session,
+            node.Operator is Softmax ? "softmax" : "squash",
+            new RowArguments
+            {
+                X = x.Resolve(run),
+                XType = x.Type,
+                XStride = (int)x.RowStride,
+                Y = y.Resolve(run),
+                Type = y.Type,
+                YStride = (int)y.RowStride,
+                Rows = rows,
+                Width = node.Shape[-1],
+            }));
+    }
+
+    private void EmitMixtureLikelihood(Node node, MixtureLikelihood op)
+    {
+        DeviceValue x = Plain(node.Inputs[0]), shares = Plain(node.Inputs[1]), means = Plain(node.Inputs[2]), variances = Plain(node.Inputs[3]);
+        DeviceValue y = NewValue(node, StorageType.Float);
+        int rows = checked((int)Local(node).Count), width = node.Inputs[0].Shape[2];
+        Step(node, Name(node), "MixtureLikelihood", [x, shares, means, variances], [y], 0, flops: null, run => RowLaunches.MixtureLikelihood(
+            _session,
+            new MixtureLikelihoodArguments
+            {
+                X = x.Resolve(run),
+                Shares = shares.Resolve(run),
+                Means = means.Resolve(run),
+                LogVariances = variances.Resolve(run),
+                Y = y.Resolve(run),
+                Width = width,
+                Components = node.Inputs[1].Shape[2],
+                Constant = (float)Math.Log(2 * Math.PI) * (op.LogSumExp ? width : 1),
+                LogSumExp = op.LogSumExp ? 1 : 0,
+            },
+            rows));
     }
 
     // ---- values ----------------------------------------------------------------------------------------------------------------------------
@@ -757,7 +1033,7 @@ internal sealed class CudaCompiler : GraphLowering
 
     /// <summary>The type in which a node's value is stored: the operands' if only products read it, and if its rows need no padding for that.</summary>
     private StorageType StoredType(Node node) =>
-        _operandType != StorageType.Float && RowLength(node.Shape) % (OperandAlignment / _operandType.Bytes()) == 0 && IsOperandOnly(node)
+        _operandType != StorageType.Float && RowLength(node.Shape) % (OperandAlignment / _operandType.Bytes()) == 0 && (IsOperandOnly(node) || IsGated(node))
             ? _operandType
             : StorageType.Float;
 
@@ -766,14 +1042,29 @@ internal sealed class CudaCompiler : GraphLowering
         !IsResult(node) && Users(node).Any()
         && Users(node).All(u => ReadsAsOperand(u, node) || (MovesRows(u, node) && IsOperandOnly(u)));
 
+    /// <summary>
+    /// Whether a value is a depthwise convolution's that is read for its channels' means and for the product with the gates that follow from them, before the next linear layer: in half
+    /// precision as good as the operand that it becomes, and half of the traffic.
+    /// </summary>
+    private bool IsGated(Node node)
+    {
+        return _operandType == StorageType.Half && node.Operator is Convolution { Groups: > 1 } && !IsResult(node) && Users(node).All(u => IsMean(u) || IsGate(u));
+
+        bool IsMean(Node user) => user.Operator is Mean || (user.Operator is Reshape && !IsResult(user) && Users(user).All(IsMean));
+
+        bool IsGate(Node user) => user.Operator is Binary { Function: BinaryFunction.Multiply } && IsOperandOnly(user);
+    }
+
     /// <summary>Whether a node hands whole rows on as they are, or a range of them.</summary>
     private static bool MovesRows(Node user, Node value) =>
         user.Operator is Slice or Gather || (user.Operator is Reshape && RowLength(user.Shape) == RowLength(value.Shape));
 
-    private static bool ReadsAsOperand(Node user, Node value) => user.Operator switch
+    /// <summary>Whether a node reads a value as an operand of tensor cores, or, in half precision, as readily as in float32.</summary>
+    private bool ReadsAsOperand(Node user, Node value) => user.Operator switch
     {
         Attention => true,
-        Linear => user.Inputs[0] == value && !user.Inputs.Skip(1).Contains(value),
+        Linear or Convolution { Groups: 1 } => user.Inputs[0] == value && !user.Inputs.Skip(1).Contains(value),
+        Convolution => _operandType == StorageType.Half && user.Inputs[0] == value && !user.Inputs.Skip(1).Contains(value),
         _ => false,
     };
 

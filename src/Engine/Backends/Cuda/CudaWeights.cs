@@ -40,19 +40,35 @@ internal sealed class CudaWeights : SharedWeights
 
     /// <summary>A linear layer's weight matrix (n, k), packed; see <see cref="LinearPanels"/>.</summary>
     /// <exception cref="ModelFileException">A value is too large for float16.</exception>
-    public DeviceAddress Panels(string key, int n, int k, StorageType type) => Get(
-        $"{key} panels {type}",
-        (long)LinearPanels.PaddedColumns(n) / LinearPanels.Columns * LinearPanels.PanelBytes(k, type),
+    public DeviceAddress Panels(string key, int n, int k, StorageType type) => Panels(key, n, k, taps: 1, k, type);
+
+    /// <summary>A convolution's weight (n, channels, taps), packed as a matrix whose rows are (taps, channels) with zeros for channels up to paddedChannels.</summary>
+    /// <exception cref="ModelFileException">A value is too large for float16.</exception>
+    public DeviceAddress Panels(string key, int n, int channels, int taps, int paddedChannels, StorageType type) => Get(
+        $"{key} panels {type}" + (paddedChannels == channels ? "" : $" {paddedChannels}"),
+        (long)LinearPanels.PaddedColumns(n) / LinearPanels.Columns * LinearPanels.PanelBytes(taps * paddedChannels, type),
         target =>
         {
-            float[] rows = new float[LinearPanels.Columns * k];
+            int k = taps * paddedChannels, inFile = channels * taps;
+            float[] rows = new float[LinearPanels.Columns * inFile], reordered = inFile == k && taps == 1 ? rows : new float[LinearPanels.Columns * k];
             int panelBytes = LinearPanels.PanelBytes(k, type);
             for (int column = 0; column < LinearPanels.PaddedColumns(n); column += LinearPanels.Columns)
             {
-                Span<float> part = rows.AsSpan(0, Math.Clamp(n - column, 0, LinearPanels.Columns) * k);
+                int count = Math.Clamp(n - column, 0, LinearPanels.Columns);
+                Span<float> part = rows.AsSpan(0, count * inFile);
                 if (!part.IsEmpty)
                 {
-                    Read(key, (long)column * k, part);
+                    Read(key, (long)column * inFile, part);
+                }
+
+                if (rows != reordered)
+                {
+                    for (int i = 0; i < count; i++)
+                    {
+                        PutTapsFirst(part.Slice(i * inFile, inFile), taps, reordered.AsSpan(i * k, k), paddedChannels);
+                    }
+
+                    part = reordered.AsSpan(0, count * k);
                 }
 
                 if (!LinearPanels.Pack(part, k, type, Staging(panelBytes)))
@@ -72,6 +88,25 @@ internal sealed class CudaWeights : SharedWeights
         Read(key, 0, values[..n]);
         Upload(target, values.Length * sizeof(float));
     });
+
+    /// <summary>A weight (outer, inner, taps) as (taps, outer, paddedInner), in float32, with zeros beyond inner.</summary>
+    public DeviceAddress TapsFirst(string key, int outer, int inner, int taps, int paddedInner)
+    {
+        int count = checked(taps * outer * paddedInner);
+        return Get($"{key} taps first", count * sizeof(float), target =>
+        {
+            float[] values = new float[outer * inner * taps];
+            Read(key, 0, values);
+            Span<float> staging = MemoryMarshal.Cast<byte, float>(Staging(count * sizeof(float)));
+            staging.Clear();
+            for (int i = 0; i < outer; i++)
+            {
+                PutTapsFirst(values.AsSpan(i * inner * taps, inner * taps), taps, staging[(i * paddedInner)..], outer * paddedInner);
+            }
+
+            Upload(target, count * sizeof(float));
+        });
+    }
 
     /// <summary>A tensor as it is in the file, in float32.</summary>
     public DeviceAddress Raw(string key, long count) => Get($"{key} raw", count * sizeof(float), target =>
@@ -129,6 +164,15 @@ internal sealed class CudaWeights : SharedWeights
         }
 
         Session.Dispose();
+    }
+
+    /// <summary>Transposes (channels, taps); a tap's channels begin so many elements behind those of the tap before.</summary>
+    private static void PutTapsFirst(ReadOnlySpan<float> values, int taps, Span<float> target, int distance)
+    {
+        for (int i = 0; i < values.Length; i++)
+        {
+            target[(i % taps * distance) + (i / taps)] = values[i];
+        }
     }
 
     private DeviceAddress Get(string key, long bytes, Action<DeviceAddress> fill)

@@ -3,7 +3,7 @@ using KernelAD.Kernels;
 
 namespace KernelAD.Backends.Cuda;
 
-/// <summary>Launches of the matrix products: linear layers, with and without a norm in front, and patch embeddings.</summary>
+/// <summary>Launches of the matrix products: linear layers, with and without a norm in front, patch embeddings and convolutions.</summary>
 internal static class LinearLaunches
 {
     // 64 rows by 128 columns of results, fp32: 32 rows.
@@ -24,12 +24,30 @@ internal static class LinearLaunches
     public static IReadOnlyList<KernelLaunch> Product(CudaSession session, LinearChoice choice, LinearArguments a, long workspace)
     {
         RequireOperand(a, choice.Type);
+        KernelInfo kernel = session.Kernel(choice.Kernel);
+        return Product(session, choice, a, workspace, (grid, linear) => KernelLaunch.Of(kernel, grid, linear));
+    }
+
+    /// <summary>A convolution as a matrix product: one kernel, or two where K is split.</summary>
+    /// <param name="session">The device.</param>
+    /// <param name="choice">How it is cut.</param>
+    /// <param name="a">The arguments but for TilesPerSplit and Vectors.</param>
+    /// <param name="workspace">Address of the workspace; 0 if there is one split.</param>
+    public static IReadOnlyList<KernelLaunch> Convolution(CudaSession session, LinearChoice choice, ConvolutionArguments a, long workspace)
+    {
+        KernelInfo kernel = session.Kernel(choice.ConvolutionKernel);
+        return Product(session, choice, a.Linear, workspace, (grid, linear) => KernelLaunch.Of(kernel, grid, a with { Linear = linear }));
+    }
+
+    private static IReadOnlyList<KernelLaunch> Product(
+        CudaSession session, LinearChoice choice, LinearArguments a, long workspace, Func<LaunchSize, LinearArguments, KernelLaunch> launch)
+    {
         LaunchSize grid = new(choice.Columns, choice.Rows, choice.Splits);
         a.TilesPerSplit = choice.TilesPerSplit;
         a.Vectors = Vectors(a);
         if (choice.Splits == 1)
         {
-            return [KernelLaunch.Of(session.Kernel(choice.Kernel), grid, a)];
+            return [launch(grid, a)];
         }
 
         LinearArguments sums = a with
@@ -40,6 +58,7 @@ internal static class LinearLaunches
             Y = workspace,
             YStride = WorkspaceStride(a.N),
             Function = EpilogueFunction.None,
+            ActivateSum = 0,
             Type = StorageType.Float,
         };
         sums.Vectors = Vectors(sums);
@@ -48,7 +67,7 @@ internal static class LinearLaunches
         long vectors = (long)a.M * (sums.YStride / ReduceColumns);
         return
         [
-            KernelLaunch.Of(session.Kernel(choice.Kernel), grid, sums),
+            launch(grid, sums),
             KernelLaunch.Of(reduce, new LaunchSize(Launches.Blocks(vectors, reduce.Threads)), finish),
         ];
     }

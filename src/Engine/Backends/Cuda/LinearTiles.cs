@@ -20,6 +20,9 @@ internal sealed record LinearChoice(int M, int N, int K, StorageType Type, int M
     /// <summary>The kernel.</summary>
     public string Kernel => $"linear_{LinearTiles.Name(Type)}_{Tile.Side}";
 
+    /// <summary>The kernel where the rows are a convolution's windows.</summary>
+    public string ConvolutionKernel => $"convolution_{LinearTiles.Name(Type)}_{Tile.Side}";
+
     /// <summary>Column tiles.</summary>
     public int Columns => LinearTiles.Tiles(N, Tile.Side);
 
@@ -75,9 +78,15 @@ internal static class LinearTiles
     public const double MaxNormFill = 6;
 
     /// <summary>Chooses for a product.</summary>
-    public static LinearChoice Choose(int m, int n, int k, StorageType type, int multiprocessors)
+    public static LinearChoice Choose(int m, int n, int k, StorageType type, int multiprocessors) => Choose(m, n, k, type, multiprocessors, Rules);
+
+    /// <summary>Chooses for a convolution: windows take so many registers that fp32 has the small tile only.</summary>
+    public static LinearChoice ChooseConvolution(int m, int n, int k, StorageType type, int multiprocessors) =>
+        Choose(m, n, k, type, multiprocessors, type == StorageType.Float ? Rules.Where(r => r.Tile == Small) : Rules);
+
+    private static LinearChoice Choose(int m, int n, int k, StorageType type, int multiprocessors, IEnumerable<LinearRule> rules)
     {
-        foreach (LinearRule rule in Rules)
+        foreach (LinearRule rule in rules)
         {
             LinearChoice choice = new(m, n, k, type, multiprocessors, rule.Tile, rule.Splits);
             // Splits that would be left without a tile of K do not count.
@@ -102,14 +111,17 @@ internal static class LinearTiles
         return
         [
             .. from node in graph.Nodes
-               where node.Operator is Graph.Linear or Graph.PatchEmbedding
+               where node.Operator is Graph.Linear or Graph.PatchEmbedding or Graph.Convolution { Groups: 1 }
                let weight = (Graph.Parameter)node.Inputs[1].Operator
                let m = (int)node.Shape.Rows
                let n = node.Shape[-1]
                let k = (int)(weight.Shape.Count / weight.Shape[0])
-               select (weight.Key, node.Operator is Graph.PatchEmbedding
-                   ? new LinearChoice(m, n, k, type, multiprocessors, Small, Splits: 1)
-                   : Choose(m, n, k, type, multiprocessors)),
+               select (weight.Key, node.Operator switch
+               {
+                   Graph.PatchEmbedding => new LinearChoice(m, n, k, type, multiprocessors, Small, Splits: 1),
+                   Graph.Convolution => ChooseConvolution(m, n, k, type, multiprocessors),
+                   _ => Choose(m, n, k, type, multiprocessors),
+               }),
         ];
     }
 

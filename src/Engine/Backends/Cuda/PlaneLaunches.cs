@@ -1,8 +1,9 @@
+using KernelAD.Interop;
 using KernelAD.Kernels;
 
 namespace KernelAD.Backends.Cuda;
 
-/// <summary>Launches of the kernels that work on pictures' planes: filters, pooling, interpolation, gradient similarity. All dense float32.</summary>
+/// <summary>Launches of the kernels that work on pictures' planes: filters, pooling, interpolation, similarities. All dense float32.</summary>
 internal static class PlaneLaunches
 {
     /// <summary>A separable filter.</summary>
@@ -40,10 +41,37 @@ internal static class PlaneLaunches
     public static IReadOnlyList<KernelLaunch> Resize(CudaSession session, ResizeArguments a, int planes) => Launches.Planes(planes, (first, count) =>
     {
         ResizeArguments part = a;
-        part.X += first * Bytes(a.Height, a.Width);
-        part.Y += first * Bytes(a.YHeight, a.YWidth);
-        return KernelLaunch.Of(session.Kernel("resize"), Launches.Grid(a.YWidth, ResizeArguments.Threads, a.YHeight, 1, count), part);
+        int channels = a.Channels.Value;
+        part.X += first * Bytes(a.Height, a.Width) * channels;
+        part.Y += first * Bytes(a.YHeight, a.YWidth) * channels;
+        return KernelLaunch.Of(session.Kernel("resize"), Launches.Grid(checked(a.YWidth * channels), ResizeArguments.Threads, a.YHeight, 1, count), part);
     });
+
+    /// <summary>Structural similarity.</summary>
+    /// <param name="session">The device.</param>
+    /// <param name="a">The arguments but for Columns.</param>
+    /// <param name="planes">Planes.</param>
+    /// <exception cref="ConfigurationException">The window is too large for a block's shared memory.</exception>
+    public static IReadOnlyList<KernelLaunch> StructuralSimilarity(CudaSession session, StructuralSimilarityArguments a, int planes)
+    {
+        int shared = StructuralSimilarityArguments.SharedBytes(a.Radius);
+        if (shared > session.Device.MaxSharedMemoryPerBlock)
+        {
+            throw new ConfigurationException(
+                $"a window of {(2 * a.Radius) + 1} pixels needs {shared} bytes of shared memory; this GPU has {session.Device.MaxSharedMemoryPerBlock}: use --device cpu");
+        }
+
+        a.Columns = Divisor.Of(StructuralSimilarityArguments.TileColumns + (2 * a.Radius));
+        return Launches.Planes(planes, (first, count) =>
+        {
+            StructuralSimilarityArguments part = a;
+            part.A += first * Bytes(a.Height, a.Width);
+            part.B += first * Bytes(a.Height, a.Width);
+            part.Y += first * Bytes(a.Height, a.Width);
+            LaunchSize grid = Launches.Grid(a.Width, StructuralSimilarityArguments.TileColumns, a.Height, StructuralSimilarityArguments.TileRows, count);
+            return KernelLaunch.Of(session.Kernel("structural_similarity"), grid, part, shared);
+        });
+    }
 
     /// <summary>Gradient magnitude similarity.</summary>
     public static IReadOnlyList<KernelLaunch> Similarity(CudaSession session, GradientSimilarityArguments a, int planes) => Launches.Planes(planes, (first, count) =>

@@ -3,7 +3,7 @@ using KernelAD.Kernels;
 
 namespace KernelAD.Backends.Cuda;
 
-/// <summary>Launches of the kernels that work row by row: norms, gathers, reductions, distances of tokens.</summary>
+/// <summary>Launches of the kernels that work row by row: norms, gathers, reductions, distances of tokens, functions and likelihoods of rows.</summary>
 internal static class RowLaunches
 {
     private const int GatherBytes = 16;
@@ -64,16 +64,44 @@ internal static class RowLaunches
         return [Row(session, first, whole, partLength), Row(session, second, 1)];
     }
 
-    /// <summary>A reduction over the rows of matrices.</summary>
+    /// <summary>In how many parts the columns of matrices are reduced, each by a thread of its own.</summary>
+    public static int ReduceColumnParts(CudaSession session, long columns, int length)
+    {
+        const int PartLength = 32, WantedThreads = 1024;
+        long wanted = (long)WantedThreads * session.Device.Multiprocessors / columns;
+        return (int)Math.Clamp(Math.Min(wanted, length / PartLength), 1, int.MaxValue);
+    }
+
+    /// <summary>A reduction over the rows of matrices: one kernel, or two where columns are cut.</summary>
     /// <param name="session">The device.</param>
     /// <param name="a">The arguments but for those of the parts.</param>
-    public static IReadOnlyList<KernelLaunch> ReduceColumns(CudaSession session, ReduceArguments a)
+    /// <param name="parts">See <see cref="ReduceColumnParts"/>.</param>
+    /// <param name="workspace">Address of Outer · parts · Inner floats; 0 if there is one part.</param>
+    public static IReadOnlyList<KernelLaunch> ReduceColumns(CudaSession session, ReduceArguments a, int parts, long workspace)
     {
-        a.Parts = Divisor.Of(1);
-        a.PartLength = a.Length;
-        a.TeamWarps = 1;
-        LaunchSize grid = new(Launches.Blocks((long)a.Outer * a.Inner.Value, ReduceArguments.Threads));
-        return [KernelLaunch.Of(session.Kernel("reduce_columns"), grid, a, sharedBytes: 0)];
+        if (parts == 1)
+        {
+            return [Columns(session, a, 1, a.Length)];
+        }
+
+        ReduceArguments first = a with { Y = workspace, Scale = 1, Type = StorageType.Float };
+        int partLength = LinearTiles.Tiles(a.Length, parts), whole = LinearTiles.Tiles(a.Length, partLength);
+        ReduceArguments second = a with { X = workspace, Length = whole, OuterStride = (long)whole * a.Inner.Value, LengthStride = a.Inner.Value, XType = StorageType.Float };
+        return [Columns(session, first, whole, partLength), Columns(session, second, 1, whole)];
+    }
+
+    /// <summary>A function of rows: softmax or squash.</summary>
+    public static IReadOnlyList<KernelLaunch> Function(CudaSession session, string kernel, RowArguments a) =>
+        [KernelLaunch.Of(session.Kernel(kernel), new LaunchSize(Launches.Blocks(a.Rows, RowArguments.RowsPerBlock)), a)];
+
+    /// <summary>Likelihoods of rows under mixtures.</summary>
+    /// <exception cref="ConfigurationException">There are more Gaussians than a block has room for.</exception>
+    public static IReadOnlyList<KernelLaunch> MixtureLikelihood(CudaSession session, MixtureLikelihoodArguments a, int rows)
+    {
+        int shared = MixtureLikelihoodArguments.SharedBytes(a.Components);
+        return shared <= session.Device.MaxSharedMemoryPerBlock
+            ? [KernelLaunch.Of(session.Kernel("mixture_likelihood"), new LaunchSize(rows), a, shared)]
+            : throw new ConfigurationException($"a mixture of {a.Components} Gaussians needs {shared} bytes of shared memory; this GPU has {session.Device.MaxSharedMemoryPerBlock}: use --device cpu");
     }
 
     /// <summary>Distances of corresponding tokens.</summary>
@@ -82,6 +110,15 @@ internal static class RowLaunches
     /// <param name="batch">Pictures.</param>
     public static IReadOnlyList<KernelLaunch> TokenDistance(CudaSession session, DistanceArguments a, int batch) =>
         [KernelLaunch.Of(session.Kernel("token_distance"), new LaunchSize(Launches.Blocks(a.Tokens, DistanceArguments.TokensPerBlock), batch), a)];
+
+    private static KernelLaunch Columns(CudaSession session, ReduceArguments a, int parts, int partLength)
+    {
+        a.Parts = Divisor.Of(parts);
+        a.PartLength = partLength;
+        a.TeamWarps = 1;
+        LaunchSize grid = new(Launches.Blocks((long)a.Outer * parts * a.Inner.Value, ReduceArguments.Threads));
+        return KernelLaunch.Of(session.Kernel("reduce_columns"), grid, a, sharedBytes: 0);
+    }
 
     private static KernelLaunch Row(CudaSession session, ReduceArguments a, int parts, int? partLength = null)
     {

@@ -1,5 +1,7 @@
 using KernelAD.Backends;
 using KernelAD.Backends.Cpu;
+using KernelAD.Backends.Cuda;
+using KernelAD.Emulator;
 using KernelAD.Graph;
 using KernelAD.Tensors;
 using KernelAD.Weights;
@@ -48,6 +50,23 @@ internal sealed class OperatorRun : IDisposable
         float[] y = context.Result("result").ToArray();
         weights.Dispose();
         return (y, [.. plan.Steps.Select(s => s.Operator)]);
+    }
+
+    /// <summary>Computes a value on the emulated GPU, with everything that it can check; the names of the steps too.</summary>
+    public (float[] Values, string[] Steps) Run(Node result, Precision precision, string architecture = "sm_80")
+    {
+        ComputeGraph graph = new(_nodes, new Dictionary<string, Node> { ["result"] = result }, new Dictionary<string, Node>());
+        EmulatedDriver driver = new(new EmulatorOptions { Architecture = architecture, Multiprocessors = 16, Checks = EmulatorChecks.All });
+        using CudaBackend backend = new(CudaWeights.Of(ModelFile.Open(_file.Path), driver, 0, KernelLibrary.Embedded), precision, maxMemory: null);
+        IExecutable plan = backend.Compile(graph);
+        using IRunContext context = plan.CreateContext();
+        foreach (float[] values in _inputs.Values)
+        {
+            values.CopyTo(context.Input);
+        }
+
+        context.Run([], CancellationToken.None);
+        return (context.Result("result").ToArray(), [.. plan.Steps.Select(s => s.Operator)]);
     }
 
     public void Dispose() => _file.Dispose();

@@ -1,10 +1,11 @@
 namespace KernelAD.Kernels;
 
 /// <summary>
-/// Arguments of <c>softmax</c>: y[r, c] = e^(x[r, c] − m) / Σ_c e^(x[r, c] − m), m the row's maximum; any width.
+/// Arguments of the functions of rows of any width: <c>softmax</c>, y[r, c] = e^(x[r, c] − m) / Σ_c e^(x[r, c] − m) with m the row's maximum, and <c>squash</c>,
+/// y[r] = |x[r]|² / (1 + |x[r]|²) · x[r] / |x[r]|, NaN where x[r] = 0.
 /// <para>Blocks of <see cref="Threads"/>, grid ⌈Rows / <see cref="RowsPerBlock"/>⌉, no shared memory.</para>
 /// </summary>
-internal struct SoftmaxArguments
+internal struct RowArguments
 {
     /// <summary>Threads of a block.</summary>
     public const int Threads = 128;

@@ -1,0 +1,228 @@
+using System.Runtime.CompilerServices;
+using ILGPU;
+using KernelAD.Kernels.Device;
+
+namespace KernelAD.Kernels;
+
+/// <summary>
+/// Transposed convolution, channels last, as a gather: results whose coordinates leave the same remainders by the stride (a phase) meet the same taps, every s-th of the kernel, and are
+/// side by side an ordinary convolution of x with them. All phases are one launch, and nothing is added atomically.
+/// <para>A block computes 4 rows of 128 results of a phase: per row of taps and eight channels of x it brings pixels and taps into shared memory, channel by channel, so that lanes read
+/// neighbouring pixels and all read the same taps. A thread keeps four pixels, 32 apart, of four or eight channels.</para>
+/// Models: VT-ADL's decoder. FLOPs 2·Kernel²/s² · Channels a result. Bytes: x once per row of taps, from the caches; y once.
+/// </summary>
+internal static class TransposedConvolution
+{
+    private const int Chunk = TransposedConvolutionArguments.Chunk;
+
+    /// <summary>The kernels to compile.</summary>
+    public static IEnumerable<KernelDefinition> Definitions()
+    {
+        yield return Kernel("transposed_convolution_4", 6, 80, Compute<FourOutputs>, 0.69);
+        yield return Kernel("transposed_convolution_8", 5, 96, Compute<EightOutputs>, 0.79);
+
+        static KernelDefinition Kernel(string name, int minBlocks, int registers, Action<TransposedConvolutionArguments> kernel, double share) =>
+            KernelCatalog.Kernel(name, TransposedConvolutionArguments.Threads, minBlocks, sharedBytes: 0, registers, kernel, kernel, new MainLoop("FFMA", share));
+    }
+
+    /// <summary>A block a tile of results of one phase.</summary>
+    public static void Compute<TOutputs>(TransposedConvolutionArguments a)
+        where TOutputs : struct, IOutputs
+    {
+        const int TileRows = TransposedConvolutionArguments.TileRows, TileColumns = TransposedConvolutionArguments.TileColumns;
+        TOutputs outputs = default;
+        int thread = Threads.Index, lane = Threads.Lane, warp = Threads.Warp, stride = a.Stride.Value;
+        int picture = Numbers.Divide(Grid.IdxZ, a.Phases), phase = Grid.IdxZ - (picture * a.Phases.Value);
+        int phaseRow = Numbers.Divide(phase, a.Stride), phaseColumn = phase - (phaseRow * stride);
+        int group = Numbers.Divide(Grid.IdxX, a.ColumnTiles), output = group * outputs.Count;
+        int firstRow = Grid.IdxY * TileRows, firstColumn = (Grid.IdxX - (group * a.ColumnTiles.Value)) * TileColumns;
+        if ((firstRow * stride) + phaseRow >= a.YHeight || (firstColumn * stride) + phaseColumn >= a.YWidth)
+        {
+            return;
+        }
+
+        // Result r of the phase meets the taps first, first + s, …, the first of them at pixel r + from, the others before it.
+        int rowsFrom = Numbers.Divide(phaseRow + a.Padding, a.Stride), firstTapRow = phaseRow + a.Padding - (rowsFrom * stride);
+        int columnsFrom = Numbers.Divide(phaseColumn + a.Padding, a.Stride), firstTapColumn = phaseColumn + a.Padding - (columnsFrom * stride);
+        int tapRows = Numbers.Divide(Numbers.Max(a.Kernel - firstTapRow + stride - 1, 0), a.Stride);
+        int tapColumns = Numbers.Divide(Numbers.Max(a.Kernel - firstTapColumn + stride - 1, 0), a.Stride);
+
+        int columns = TileColumns + tapColumns - 1, left = firstColumn + columnsFrom - (tapColumns - 1);
+        uint plane = (uint)((((TileRows * columns) + 27) / 32 * 32) + 4) * sizeof(float), rowBytes = (uint)columns * sizeof(float);
+        uint pixels = Shared.Base(), taps = pixels + (Chunk * plane), outputBytes = (uint)outputs.Count * sizeof(float);
+        uint read = pixels + ((uint)warp * rowBytes) + (uint)(lane * sizeof(float));
+        F8 r0 = default, r1 = default, r2 = default, r3 = default;
+        for (int channel = 0; channel < a.Channels; channel += Chunk)
+        {
+            for (int tapRow = 0; tapRow < tapRows && tapColumns > 0; tapRow++)
+            {
+                Threads.Barrier();
+                LoadPixels(a, picture, firstRow + rowsFrom - tapRow, left, columns, channel, pixels, plane, rowBytes);
+                long w = ((((long)(firstTapRow + (tapRow * stride)) * a.Kernel) + firstTapColumn) * a.Channels * a.WeightColumns) + output;
+                for (int item = thread; item < tapColumns * Chunk * outputs.Count; item += TransposedConvolutionArguments.Threads)
+                {
+                    int o = item & (outputs.Count - 1), line = item / outputs.Count, c = channel + (line & (Chunk - 1)), tap = line / Chunk;
+                    long element = w + ((((long)tap * stride * a.Channels) + c) * a.WeightColumns) + o;
+                    Shared.Store(taps + (uint)(item * sizeof(float)), c < a.Channels ? Global.Constant(a.Weight + (element * sizeof(float))) : 0);
+                }
+
+                Threads.Barrier();
+                uint x = read + (uint)((tapColumns - 1) * sizeof(float)), tapAddress = taps;
+                for (int tap = 0; tap < tapColumns; tap++)
+                {
+                    // Written out: ptxas leaves a loop around this much rolled.
+                    Step(outputs, x, tapAddress, ref r0, ref r1, ref r2, ref r3);
+                    Step(outputs, x + plane, tapAddress + outputBytes, ref r0, ref r1, ref r2, ref r3);
+                    Step(outputs, x + (2 * plane), tapAddress + (2 * outputBytes), ref r0, ref r1, ref r2, ref r3);
+                    Step(outputs, x + (3 * plane), tapAddress + (3 * outputBytes), ref r0, ref r1, ref r2, ref r3);
+                    Step(outputs, x + (4 * plane), tapAddress + (4 * outputBytes), ref r0, ref r1, ref r2, ref r3);
+                    Step(outputs, x + (5 * plane), tapAddress + (5 * outputBytes), ref r0, ref r1, ref r2, ref r3);
+                    Step(outputs, x + (6 * plane), tapAddress + (6 * outputBytes), ref r0, ref r1, ref r2, ref r3);
+                    Step(outputs, x + (7 * plane), tapAddress + (7 * outputBytes), ref r0, ref r1, ref r2, ref r3);
+                    x -= sizeof(float);
+                    tapAddress += Chunk * outputBytes;
+                }
+            }
+        }
+
+        int yRow = ((firstRow + warp) * stride) + phaseRow, yColumn = ((firstColumn + lane) * stride) + phaseColumn;
+        if (yRow < a.YHeight)
+        {
+            long row = ((long)picture * a.YHeight) + yRow;
+            Store(outputs, a, row, yColumn, output, r0);
+            Store(outputs, a, row, yColumn + (32 * stride), output, r1);
+            Store(outputs, a, row, yColumn + (64 * stride), output, r2);
+            Store(outputs, a, row, yColumn + (96 * stride), output, r3);
+        }
+    }
+
+    /// <summary>Eight channels of the pixels under four rows of results, zeros beyond the border.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void LoadPixels(
+        TransposedConvolutionArguments a, int picture, int firstRow, int left, int columns, int channel, uint pixels, uint plane, uint rowBytes)
+    {
+        int c = Threads.Index & (Chunk - 1), first = Threads.Index / Chunk;
+        for (int row = 0; row < TransposedConvolutionArguments.TileRows; row++)
+        {
+            int y = firstRow + row;
+            bool inside = (uint)y < (uint)a.Height & channel + c < a.Channels;
+            long line = ((((long)picture * a.Height) + y) * a.Width * a.XStride) + channel + c;
+            uint target = pixels + ((uint)c * plane) + ((uint)row * rowBytes);
+            for (int column = first; column < columns; column += TransposedConvolutionArguments.Threads / Chunk)
+            {
+                int x = left + column;
+                float value = 0;
+                if (inside & (uint)x < (uint)a.Width)
+                {
+                    value = Elements.Load(a.X, line + ((long)x * a.XStride), a.XType);
+                }
+
+                Shared.Store(target + (uint)(column * sizeof(float)), value);
+            }
+        }
+    }
+
+    /// <summary>Adds one channel of one tap to four pixels.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Step<TOutputs>(TOutputs outputs, uint x, uint taps, ref F8 r0, ref F8 r1, ref F8 r2, ref F8 r3)
+        where TOutputs : struct, IOutputs
+    {
+        F8 w = outputs.Load(taps);
+        outputs.Add(ref r0, Shared.Float(x), w);
+        outputs.Add(ref r1, Shared.Float(x + (32 * sizeof(float))), w);
+        outputs.Add(ref r2, Shared.Float(x + (64 * sizeof(float))), w);
+        outputs.Add(ref r3, Shared.Float(x + (96 * sizeof(float))), w);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Store<TOutputs>(TOutputs outputs, TransposedConvolutionArguments a, long row, int column, int output, F8 sums)
+        where TOutputs : struct, IOutputs
+    {
+        if (column < a.YWidth)
+        {
+            long pixel = ((row * a.YWidth) + column) * a.YStride;
+            StoreFour(a, pixel, output, sums.Left);
+            if (outputs.Count > 4)
+            {
+                StoreFour(a, pixel, output + 4, sums.Right);
+            }
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void StoreFour(TransposedConvolutionArguments a, long pixel, int output, F4 v)
+    {
+        if (output >= a.YChannels)
+        {
+            return;
+        }
+
+        if (a.Bias != 0)
+        {
+            F4 bias = Global.Float4(a.Bias + ((long)output * sizeof(float)));
+            v.X += bias.X;
+            v.Y += bias.Y;
+            v.Z += bias.Z;
+            v.W += bias.W;
+        }
+
+        Results.Store(a.Y, pixel + output, Epilogue.Apply(a.Function, v), Numbers.Min(a.YChannels - output, 4), a.Type, a.Vectors != 0);
+    }
+
+    /// <summary>The channels of y that a thread computes.</summary>
+    internal interface IOutputs
+    {
+        /// <summary>How many, 4 or 8.</summary>
+        int Count { get; }
+
+        /// <summary>Their taps for one channel of x.</summary>
+        F8 Load(uint taps);
+
+        /// <summary>sums += x · w.</summary>
+        void Add(ref F8 sums, float x, F8 w);
+    }
+
+    /// <summary>Eight floats, of which four may not count.</summary>
+    internal struct F8
+    {
+        /// <summary>The first four.</summary>
+        public F4 Left;
+
+        /// <summary>The others.</summary>
+        public F4 Right;
+    }
+
+    /// <summary>For pictures: three of four sums count.</summary>
+    internal struct FourOutputs : IOutputs
+    {
+        /// <inheritdoc/>
+        public readonly int Count => 4;
+
+        /// <inheritdoc/>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public readonly F8 Load(uint taps) => new() { Left = Shared.Float4(taps) };
+
+        /// <inheritdoc/>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public readonly void Add(ref F8 sums, float x, F8 w) => Tiles.ExactSums.Add(ref sums.Left, x, w.Left);
+    }
+
+    /// <summary>For maps: 32 sums for six loads from shared memory.</summary>
+    internal struct EightOutputs : IOutputs
+    {
+        /// <inheritdoc/>
+        public readonly int Count => 8;
+
+        /// <inheritdoc/>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public readonly F8 Load(uint taps) => new() { Left = Shared.Float4(taps), Right = Shared.Float4(taps + 16) };
+
+        /// <inheritdoc/>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public readonly void Add(ref F8 sums, float x, F8 w)
+        {
+            Tiles.ExactSums.Add(ref sums.Left, x, w.Left);
+            Tiles.ExactSums.Add(ref sums.Right, x, w.Right);
+        }
+    }
+}
