@@ -39,6 +39,10 @@ public sealed class OnnxExportTests
         JsonObject wide = (JsonObject)SmallVitAd.DeepClone();
         wide["gaussian_sigma"] = 12;
         yield return Case("ViTAD with a filter larger than the picture", () => RandomModel.Create("ViTAD", wide));
+        yield return Case("UniAD", () => RandomModel.UniAd());
+        yield return Case("UniAD with its other options", () => RandomModel.UniAd(
+            ("pos_embed_type", "sine"), ("normalize_before", true), ("activation", "gelu"), ("padding", "dynamic"), ("image_score", "mean"), ("neighbor_mask", false)));
+        yield return Case("ADTR", () => RandomModel.Adtr());
 
         static TestCaseData Case(string name, Func<RandomModel> create) => new TestCaseData(create).SetArgDisplayNames(name);
     }
@@ -63,6 +67,9 @@ public sealed class OnnxExportTests
     [TestCase("vitad", "tiny", 2)]
     [TestCase("intra", "tiny", 1)]
     [TestCase("intra", "tiny_jhy12", 1)]
+    [TestCase("uniad", "tiny", 1)]
+    [TestCase("uniad", "tiny", 2)]
+    [TestCase("adtr", "tiny", 1)]
     public void ONNX_Runtime_gives_the_golden_results(string model, string name, int batch)
     {
         string folder = Fixture.Golden(model, name);
