@@ -6,8 +6,8 @@ using KernelAD.WeightsConverter.Pickle;
 namespace KernelAD.WeightsConverter.Layouts;
 
 /// <summary>
-/// UTRAD as gordon-chenmo/UTRAD saves it: entry "transformer" of a training state, beside the training's arguments. The frozen backbone is not in it: the second file is torchvision's
-/// ResNet-18.
+/// UTRAD as gordon-chenmo/UTRAD saves it: entry "transformer" of a training state, beside the training's arguments. The frozen backbone is not in it:
+/// the second file is torchvision's ResNet-18.
 /// </summary>
 internal sealed class UtradLayout : Layout
 {
@@ -31,8 +31,8 @@ internal sealed class UtradLayout : Layout
         [{ Kind: { } kind, Tensors: { } tensors }] when kind == CheckpointKind.ResNet => tensors,
         [{ } other] => throw new CheckpointException($"{other.File.FilePath}: expected UTRAD's backbone, torchvision's ResNet-18, found {other.Description}."),
         [] => throw new CheckpointException(
-            $"{main.File.FilePath}: the backbone is missing: UTRAD's checkpoint does not hold it. Give torchvision's ResNet-18 as the second file: resnet18-5c106cde.pth (of the time of the "
-            + "published code) or resnet18-f37072fd.pth."),
+            $"{main.File.FilePath}: the backbone is missing: UTRAD's checkpoint does not hold it. Give torchvision's ResNet-18 as the second file: "
+            + "resnet18-5c106cde.pth (of the time of the published code) or resnet18-f37072fd.pth."),
         _ => throw new CheckpointException($"{others[1].File.FilePath}: one file too many: a UTRAD has a checkpoint and a backbone."),
     };
 
@@ -53,8 +53,8 @@ internal sealed class UtradLayout : Layout
         if (projection[1] != features || last[0] != 4L * first[0])
         {
             throw new CheckpointException(
-                $"{backbone.FilePath}: the backbone does not fit: tensor \"pre_conv.weight\" of {transformer.FilePath} has shape ({string.Join(", ", projection)}), it takes {projection[1]} "
-                + $"channels, but \"conv1.weight\" ({string.Join(", ", first)}) and \"{Last}\" ({string.Join(", ", last)}) are those of a ResNet-18 with "
+                $"{backbone.FilePath}: the backbone does not fit: tensor \"pre_conv.weight\" of {transformer.FilePath} has shape "
+                + $"({string.Join(", ", projection)}), it takes {projection[1]} channels, but \"conv1.weight\" ({string.Join(", ", first)}) and \"{Last}\" ({string.Join(", ", last)}) are those of a ResNet-18 with "
                 + $"{first[0]} + {2L * first[0]} + {4L * first[0]} = {features} channels in layers 1, 2 and 3");
         }
 
@@ -71,7 +71,8 @@ internal sealed class UtradLayout : Layout
         {
             string table = $"position_embedding.{level}.weight";
             int tokens = tensors.Extents(table, 2)[0];
-            windows.Add(SquareRoot(tokens) ?? throw new CheckpointException($"{tensors.FilePath}: tensor \"{table}\" has {tokens} rows, expected the square of a window's side"));
+            windows.Add(SquareRoot(tokens) ?? throw new CheckpointException(
+                $"{tensors.FilePath}: tensor \"{table}\" has {tokens} rows, expected the square of a window's side"));
             encoder.Add(tensors.CountBlocks($"encoder.{level}.layers."));
             decoder.Add(tensors.CountBlocks($"decoder.{level}.layers."));
         }

@@ -27,9 +27,11 @@ internal sealed class VtAdlLayout : Layout
     private static StateDict Mixture(OpenCheckpoint main, IReadOnlyList<OpenCheckpoint> others) => others switch
     {
         [{ Kind: { } kind, Tensors: { } tensors }] when kind == CheckpointKind.VtAdlMixture => tensors,
-        [{ } other] => throw new CheckpointException($"{other.File.FilePath}: expected VT-ADL's mixture network (pi.weight, mu.weight, sigma_sq.weight), found {other.Description}."),
+        [{ } other] => throw new CheckpointException(
+            $"{other.File.FilePath}: expected VT-ADL's mixture network (pi.weight, mu.weight, sigma_sq.weight), found {other.Description}."),
         [] => throw new CheckpointException(
-            $"{main.File.FilePath}: this is VT-ADL's autoencoder; its mixture network is missing. Give its file as the second one: the training code saves both, VT_AE_Mvtech_*.pt and G_estimate_Mvtech_*.pt."),
+            $"{main.File.FilePath}: this is VT-ADL's autoencoder; its mixture network is missing. Give its file as the second one: "
+            + "the training code saves both, VT_AE_Mvtech_*.pt and G_estimate_Mvtech_*.pt."),
         _ => throw new CheckpointException($"{others[1].File.FilePath}: one file too many: a VT-ADL has an autoencoder and a mixture network."),
     };
 
@@ -55,13 +57,13 @@ internal sealed class VtAdlLayout : Layout
         if (capsules[0] != 1 || capsules[3] < 1 || (long)capsules[1] * capsules[3] != features || width % capsules[3] != 0)
         {
             throw new CheckpointException(
-                $"{tensors.FilePath}: tensor \"{Capsules}\" has shape ({string.Join(", ", capsules)}), expected (1, capsules, outputs, d) with capsules · d = {features}, "
-                + $"the {(long)grid * grid} tokens of {width} features of \"{Positions}\" ({string.Join(", ", positions)})");
+                $"{tensors.FilePath}: tensor \"{Capsules}\" has shape ({string.Join(", ", capsules)}), expected (1, capsules, outputs, d) "
+                + $"with capsules · d = {features}, the {(long)grid * grid} tokens of {width} features of \"{Positions}\" ({string.Join(", ", positions)})");
         }
 
         int side = channels > 0 && capsules[2] % channels == 0 && SquareRoot(capsules[2] / channels) is int latent ? latent : throw new CheckpointException(
-            $"{tensors.FilePath}: tensor \"{Capsules}\" has shape ({string.Join(", ", capsules)}), {capsules[2]} outputs, which are no square of the {channels} channels of "
-            + $"\"decoder.decoder2.0.weight\" ({string.Join(", ", decoder)})");
+            $"{tensors.FilePath}: tensor \"{Capsules}\" has shape ({string.Join(", ", capsules)}), {capsules[2]} outputs, which are no square "
+            + $"of the {channels} channels of \"decoder.decoder2.0.weight\" ({string.Join(", ", decoder)})");
         c.Infer("caps_per_token", width / capsules[3], $"{Capsules} has {capsules[1]} input capsules for {(long)grid * grid} tokens");
         c.Infer("in_dim_caps", capsules[3], $"last extent of {Capsules}");
         c.Infer("latent_c", channels, $"decoder.decoder2.0.weight takes {channels} channels");
@@ -85,8 +87,8 @@ internal sealed class VtAdlLayout : Layout
             if (extents[0] != rows || extents[1] != width)
             {
                 throw new CheckpointException(
-                    $"{mixture.FilePath}: tensor \"{key}\" has shape ({extents[0]}, {extents[1]}), expected ({rows}, {width}) for {gaussians} Gaussians over the {width} features of "
-                    + $"{autoencoder.FilePath}. Both files must come from the same training run.");
+                    $"{mixture.FilePath}: tensor \"{key}\" has shape ({extents[0]}, {extents[1]}), expected ({rows}, {width}) for {gaussians} "
+                    + $"Gaussians over the {width} features of {autoencoder.FilePath}. Both files must come from the same training run.");
             }
         }
 

@@ -4,8 +4,8 @@ using KernelAD.Tensors;
 namespace KernelAD.Models;
 
 /// <summary>
-/// ResNet-18 (He et al., arXiv 1512.03385; keys of torchvision under a prefix) as a frozen feature extractor: the outputs of layers 1 to 3, at 1/4, 1/8 and 1/16 of
-/// the picture. Values are (N, H, W, C).
+/// ResNet-18 (He et al., arXiv 1512.03385; keys of torchvision under a prefix) as a frozen feature extractor: the outputs of layers 1 to 3, at 1/4, 1/8 and
+/// 1/16 of the picture. Values are (N, H, W, C).
 /// </summary>
 /// <param name="prefix">What stands before torchvision's keys, "backbone." for instance.</param>
 /// <param name="width">Channels of the first convolution and of layer 1, published 64; each further layer has twice as many.</param>
@@ -68,7 +68,9 @@ internal sealed class ResNet18(string prefix, int width)
 
     private static void Tap(GraphBuilder g, string name, Node x) => g.Tap(name, g.Permute(x, 0, 3, 1, 2));
 
-    /// <summary>The basic blocks in order. The first of layers 2 and 3 halves the picture and doubles the channels, on its shortcut by a convolution of its own.</summary>
+    /// <summary>
+    /// The basic blocks in order. The first of layers 2 and 3 halves the picture and doubles the channels, on its shortcut by a convolution of its own.
+    /// </summary>
     private IEnumerable<(string Key, int Layer, int Block, int Stride, int Inputs, int Outputs)> Blocks()
     {
         for (int layer = 1; layer <= Layers; layer++)

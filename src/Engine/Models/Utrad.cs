@@ -11,7 +11,9 @@ public sealed record UtradConfig
     /// <summary>Channels of the backbone's first layer ["backbone_base_width"], published 64.</summary>
     public required int BackboneWidth { get; init; }
 
-    /// <summary>Side of a window in tokens, from the finest level to the coarsest ["patch_size"], published 4, 4, 4; their product is the side of the feature map, 64.</summary>
+    /// <summary>
+    /// Side of a window in tokens, from the finest level to the coarsest ["patch_size"], published 4, 4, 4; their product is the side of the feature map, 64.
+    /// </summary>
     public required IReadOnlyList<int> WindowSizes { get; init; }
 
     /// <summary>Token width ["d_model"], published 512.</summary>
@@ -110,9 +112,9 @@ public sealed record UtradConfig
 }
 
 /// <summary>
-/// UTRAD (Chen et al., Neural Networks 147, 2022; keys of gordon-chenmo/UTRAD): a U-shaped transformer rebuilds the features of a frozen ResNet-18. Going down, the
-/// tokens of a window are summed up in one token of the next, coarser level; going up, they are rebuilt from it and from a narrow skip connection. A second head predicts how large the
-/// error of a normal picture is; the anomaly map is the error over this prediction.
+/// UTRAD (Chen et al., Neural Networks 147, 2022; keys of gordon-chenmo/UTRAD): a U-shaped transformer rebuilds the features of a frozen ResNet-18. Going down,
+/// the tokens of a window are summed up in one token of the next, coarser level; going up, they are rebuilt from it and from a narrow skip connection. A second
+/// head predicts how large the error of a normal picture is; the anomaly map is the error over this prediction.
 /// </summary>
 public sealed class Utrad : Model
 {
@@ -146,8 +148,8 @@ public sealed class Utrad : Model
 
     /// <inheritdoc/>
     /// <remarks>
-    /// The published code brings the shorter side to 256, which a picture that is not square does not survive; such a one is brought to 256×256 as in training. Square
-    /// pictures come out the same.
+    /// The published code brings the shorter side to 256, which a picture that is not square does not survive; such a one is brought to 256×256 as in training.
+    /// Square pictures come out the same.
     /// </remarks>
     public override PicturePreprocessing Preprocessing => new(
         Size,
@@ -212,7 +214,9 @@ public sealed class Utrad : Model
         return g.Reshape(g.Broadcast(g.Reshape(x, n, h, 1, w, 1, c), n, h, factor, w, factor, c), n, h * factor, w * factor, c);
     }
 
-    /// <summary>One level down: the grid (N, P·S, P·S, d) in windows of S×S tokens. Returns the windows' summaries (N, P, P, d) and the skip connection (N·P², S², d).</summary>
+    /// <summary>
+    /// One level down: the grid (N, P·S, P·S, d) in windows of S×S tokens. Returns the windows' summaries (N, P, P, d) and the skip connection (N·P², S², d).
+    /// </summary>
     private (Node Summaries, Node Skip) Encode(GraphBuilder g, Node grid, int level, int batch)
     {
         int d = _config.Width, s = _config.WindowSizes[level], p = WindowsPerSide(level), windows = batch * p * p;

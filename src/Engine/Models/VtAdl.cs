@@ -94,7 +94,8 @@ public sealed record VtAdlConfig
 
         if (VtAdl.DecodedSize(config.LatentSize) != size)
         {
-            throw r.Error("latent_h", $"is {config.LatentSize}, which the decoder makes a picture of {VtAdl.DecodedSize(config.LatentSize)} pixels, expected image_size = {size}");
+            throw r.Error(
+                "latent_h", $"is {config.LatentSize}, which the decoder makes a picture of {VtAdl.DecodedSize(config.LatentSize)} pixels, expected image_size = {size}");
         }
 
         if (config.Resize < size)
@@ -268,7 +269,7 @@ public sealed class VtAdl : Model
     /// <summary>Card sections 3.4 and 3.5: one capsule of all features, and the decoder that makes a picture of it.</summary>
     private Node Rebuild(GraphBuilder g, Node encoded, int batch)
     {
-        // With a single output capsule the routing's softmax is 1, so what is left of the layer is one linear map; W is stored as (input capsule, output, entry).
+        // With a single output capsule the routing's softmax is 1, and what is left of the layer is one linear map; W is (input capsule, output, entry).
         int inputs = _grid * _grid * _config.Width, latent = Latent;
         Node weight = g.Reshape(g.Permute(g.Parameter("Digcap.W"), 0, 2, 1, 3), latent, inputs);
         Node capsule = g.Tap("caps_presquash", g.Linear(g.Reshape(encoded, batch, inputs), weight, bias: null));
