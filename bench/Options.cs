@@ -5,7 +5,7 @@ namespace KernelAD.Bench;
 /// <summary>What the benchmark was asked to do.</summary>
 internal sealed record Options
 {
-    public IReadOnlyList<string> Models { get; private init; } = ["vitad", "intra"];
+    public IReadOnlyList<string> Models { get; private init; } = [.. PublishedModel.All.Select(m => m.Key)];
 
     public IReadOnlyList<int> Threads { get; private init; } = [1, 2];
 

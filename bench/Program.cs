@@ -10,6 +10,6 @@ return args switch
 
 static int Usage()
 {
-    Console.Error.WriteLine("usage: bench/run.sh cpu [--models vitad,intra] [--threads 1,2] [--rounds N] [--no-gemm]");
+    Console.Error.WriteLine("usage: bench/run.sh cpu [--models vitad,intra,uniad,adtr,vtadl,utrad] [--threads 1,2] [--rounds N] [--no-gemm]");
     return 2;
 }

@@ -1,3 +1,5 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Text.Json.Nodes;
 using KernelAD.Export;
 using KernelAD.Golden;
 using KernelAD.Graph;
@@ -20,33 +22,38 @@ internal sealed record PublishedModel(string Key, Model Model, int Rounds, int R
 {
     public static IReadOnlyList<PublishedModel> All { get; } =
     [
-        new("vitad", new VitAd(new VitAdConfig
-        {
-            ImageSize = 256,
-            PatchSize = 16,
-            Width = 384,
-            Heads = 6,
-            TeacherDepth = 12,
-            StudentDepth = 9,
-            TeacherTaps = [3, 6, 9],
-            StudentTaps = [3, 6, 9],
-            Neck = [12],
-        }), Rounds: 21, RunsPerRound: 5, Loads: 3, CountsAllocations: true, MemoryCap: null),
-        new("intra", new InTra(new InTraConfig
-        {
-            ImageHeight = 256,
-            ImageWidth = 256,
-            PatchSize = 16,
-            WindowSize = 7,
-            Width = 512,
-            Blocks = 13,
-            Heads = 8,
-            GridMax = 16,
-        }), Rounds: 5, RunsPerRound: 1, Loads: 1, CountsAllocations: false, MemoryCap: 512L << 20),
+        Quick("vitad", "ViTAD", """
+            { "image": [256, 256], "patch": 16, "embed_dim": 384, "heads": 6, "teacher_depth": 12, "student_depth": 9 }
+            """),
+        Long("intra", "InTra", memoryCap: 512L << 20, """
+            { "image_h": 256, "image_w": 256, "K": 16, "L": 7, "d_model": 512, "N": 13, "h": 8, "grid_max": 16 }
+            """),
+        Quick("uniad", "UniAD", """
+            { "image": [224, 224], "neighbor_mask": { "neighbor_size": [7, 7], "mask": [true, true, true] } }
+            """),
+        Quick("adtr", "ADTR", """
+            { "image": [256, 256] }
+            """),
+        Quick("vtadl", "VT-ADL", """
+            {
+              "image_size": 512, "patch_size": 64, "dim": 512, "depth": 6, "heads": 8, "mlp_dim": 1024, "caps_per_token": 64, "in_dim_caps": 8,
+              "latent_c": 8, "latent_h": 8, "latent_w": 8, "gaussians": 10
+            }
+            """),
+        Long("utrad", "UTRAD", memoryCap: null, """
+            {
+              "backbone_base_width": 64, "patch_size": [4, 4, 4], "d_model": 512, "nhead": 8, "num_encoder_layers": [4, 4, 4],
+              "num_decoder_layers": [4, 4, 4], "dim_feedforward": 2048
+            }
+            """),
     ];
 
-    /// <summary>Floating-point operations of one picture, as the model is written.</summary>
-    public long Flops => RemoveUnused.Apply(GraphBuilder.Build(Model, 1, _ => true).WithTaps([])).Flops;
+    /// <summary>
+    /// Floating-point operations of one picture in the layers that consist of multiply-adds, which the FMA peak is the limit of. What else the model does takes time, but counts
+    /// for nothing.
+    /// </summary>
+    public long Flops => RemoveUnused.Apply(GraphBuilder.Build(Model, 1, _ => true).WithTaps([])).Nodes
+        .Where(n => n.Operator is Linear or PatchEmbedding or Attention or Convolution or TransposedConvolution).Sum(n => n.Flops);
 
     /// <summary>Bytes of the weights in single precision.</summary>
     public long WeightBytes => Model.Tensors.Sum(t => t.Shape.Count) * sizeof(float);
@@ -62,4 +69,12 @@ internal sealed record PublishedModel(string Key, Model Model, int Rounds, int R
         OnnxExporter.Export(file, onnx);
         return (safetensors, onnx);
     }
+
+    private static PublishedModel Quick(string key, string name, [StringSyntax(StringSyntaxAttribute.Json)] string config) =>
+        new(key, Create(name, config), Rounds: 21, RunsPerRound: 5, Loads: 3, CountsAllocations: true, MemoryCap: null);
+
+    private static PublishedModel Long(string key, string name, long? memoryCap, [StringSyntax(StringSyntaxAttribute.Json)] string config) =>
+        new(key, Create(name, config), Rounds: 5, RunsPerRound: 1, Loads: 1, CountsAllocations: false, memoryCap);
+
+    private static Model Create(string name, string config) => ModelRegistry.Create(name, (JsonObject)JsonNode.Parse(config)!);
 }

@@ -13,7 +13,7 @@ public static class CheckpointConverter
     /// <summary>Converts a checkpoint.</summary>
     /// <param name="checkpoints">
     /// The checkpoint (.pth, .pt, .tar, zip or the format before PyTorch 1.6) and, where the model knows such, a second file: InTra's mean map, ViTAD's
-    /// teacher. Their order does not matter.
+    /// teacher, VT-ADL's mixture network, the backbone of ADTR, UniAD or UTRAD. Their order does not matter.
     /// </param>
     /// <param name="output">The safetensors file to write; it appears complete or not at all.</param>
     /// <param name="options">What the user tells.</param>
@@ -91,7 +91,7 @@ public static class CheckpointConverter
     /// <summary>Picks the file with the model's weights and the layout that reads it.</summary>
     private static (Layout Layout, OpenCheckpoint Main) Choose(List<OpenCheckpoint> files, string? told)
     {
-        string all = string.Join(" and ", ModelRegistry.Names);
+        string all = string.Join(", ", ModelRegistry.Names);
         if (told is not null && !ModelRegistry.Names.Contains(told, StringComparer.OrdinalIgnoreCase))
         {
             throw new CheckpointException($"unknown model \"{told}\": this build converts {all}");

@@ -378,8 +378,14 @@ public sealed partial class AnomalyDetector : IDisposable
             RequireFits(name, shape.Count / batch * count);
         }
 
-        // A parameter that was asked for by name is the same for every picture; all other results are strung together.
-        HashSet<string> shared = [.. _graph.Taps.Where(t => t.Value.Operator is Parameter or Constant).Select(t => t.Key)];
+        // What the input does not reach (a parameter, learned positions) is the same for every picture; all other results are strung together.
+        HashSet<Node> reached = [];
+        foreach (Node node in _graph.Nodes.Where(n => n.Operator is Input || n.Inputs.Any(reached.Contains)))
+        {
+            reached.Add(node);
+        }
+
+        HashSet<string> shared = [.. _graph.Taps.Where(t => !reached.Contains(t.Value)).Select(t => t.Key)];
         Dictionary<string, Tensor> results = new(StringComparer.Ordinal);
         for (int first = 0; first < count; first += batch)
         {

@@ -36,6 +36,17 @@ public sealed class BadInputTests : IDisposable
         Kernelad.Fails(3, ["convert", Kernelad.Golden("vitad", "tiny", "teacher_dino.pth"), "-o", _files["m.safetensors"]], "teacher_dino.pth", "ViTAD");
 
     [Test]
+    public void A_missing_second_file_is_named()
+    {
+        Kernelad.Fails(3, ["convert", Kernelad.Golden("utrad", "tiny", "weights.pth"), "-o", _files["m.safetensors"]], "weights.pth", "backbone", "resnet18");
+        Kernelad.Fails(3, ["convert", Kernelad.Golden("vtadl", "tiny", "weights.pth"), "-o", _files["m.safetensors"]], "weights.pth", "mixture network");
+        Kernelad.Fails(
+            3,
+            ["convert", Kernelad.Golden("vtadl", "tiny", "weights.pth"), Kernelad.Golden("utrad", "tiny", "backbone.pth"), "-o", _files["m.safetensors"]],
+            "backbone.pth", "mixture network", "ResNet");
+    }
+
+    [Test]
     public void An_unknown_configuration_key_is_named() =>
         Kernelad.Fails(3, ["convert", Kernelad.Golden("intra", "tiny", "weights.pth"), "-o", _files["m.safetensors"], "--set", "colour=red"], "colour");
 

@@ -9,9 +9,25 @@ internal static class GoldenModel
 
     private static readonly Lazy<string> LazyVitAd = new(() => Convert("vitad", "tiny"));
 
+    private static readonly Lazy<string> LazyVtAdl = new(() => Convert("vtadl", "tiny", "weights_mdn.pth"));
+
+    private static readonly Lazy<string> LazyUtrad = new(() => Convert("utrad", "tiny", "backbone.pth"));
+
+    private static readonly Lazy<string> LazyUniAd = new(() => Convert("uniad", "tiny"));
+
+    private static readonly Lazy<string> LazyAdtr = new(() => Convert("adtr", "tiny"));
+
     public static string InTra => LazyInTra.Value;
 
     public static string VitAd => LazyVitAd.Value;
+
+    public static string VtAdl => LazyVtAdl.Value;
+
+    public static string Utrad => LazyUtrad.Value;
+
+    public static string UniAd => LazyUniAd.Value;
+
+    public static string Adtr => LazyAdtr.Value;
 
     public static void Delete()
     {
@@ -21,11 +37,14 @@ internal static class GoldenModel
         }
     }
 
-    private static string Convert(string model, string name)
+    private static string Convert(string model, string name, params string[] further)
     {
         string output = Shared.Value[$"{model}.safetensors"];
         CommandResult result = Kernelad.Run(
-            "convert", Kernelad.Golden(model, name, "weights.pth"), "-o", output, "--config", Kernelad.Golden(model, name, "case.json"));
+        [
+            "convert", Kernelad.Golden(model, name, "weights.pth"), .. further.Select(f => Kernelad.Golden(model, name, f)),
+            "-o", output, "--config", Kernelad.Golden(model, name, "case.json"),
+        ]);
         Assert.That(result.Code, Is.Zero, result.Error);
         return output;
     }

@@ -11,6 +11,9 @@ public sealed class AnomalyDetectorTests
     private static readonly Func<RandomModel>[] Makers =
     [
         () => RandomModel.InTra(), () => RandomModel.InTra(position: "local"), () => RandomModel.InTra(map: "jhy12", skip: "jhy12", window: "jhy12"), () => RandomModel.VitAd(), () => RandomModel.VitAd(neck: 2),
+        () => RandomModel.UniAd(),
+        () => RandomModel.UniAd(("pos_embed_type", "sine"), ("normalize_before", true), ("activation", "gelu"), ("padding", "dynamic"), ("image_score", "mean"), ("neighbor_mask", false)),
+        () => RandomModel.Adtr(), () => RandomModel.Adtr(positions: "table"),
     ];
 
     [Test]
@@ -187,7 +190,7 @@ public sealed class AnomalyDetectorTests
         {
             using (ModelFile model = ModelFile.Open(file.Path))
             {
-                TensorSource[] tensors = [.. model.Tensors.Values.Where(t => t.Name != Models.InTra.MeanMapKey).Select(t =>
+                TensorSource[] tensors = [.. model.Tensors.Values.Where(t => t.Name != KernelAD.Models.InTra.MeanMapKey).Select(t =>
                 {
                     Tensor tensor = new(t.Shape);
                     model.ReadFloat32(t.Name, tensor.Data);

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using KernelAD.Golden;
 
 namespace KernelAD.WeightsConverter.Tests;
 
@@ -6,6 +7,9 @@ namespace KernelAD.WeightsConverter.Tests;
 internal static class Fixtures
 {
     public static string Golden(string relative) => Fixture.File(Path.Combine("golden", relative));
+
+    /// <summary>The files that a case's weights are converted from.</summary>
+    public static string[] Checkpoints(string golden) => [.. GoldenCase.Open(Golden(golden)).Checkpoints];
 
     /// <summary>The "config" block of a case.</summary>
     public static JsonObject Config(string golden) =>

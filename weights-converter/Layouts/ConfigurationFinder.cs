@@ -16,6 +16,22 @@ internal sealed class ConfigurationFinder(string path, JsonObject told)
     /// <summary>What the user told about a key, null if nothing.</summary>
     public JsonNode? Told(string key) => told[key];
 
+    /// <summary>Whether the user told that a key has no value.</summary>
+    public bool ToldNull(string key) => told.ContainsKey(key) && told[key] is null;
+
+    /// <summary>An integer found so far; null if the key has none.</summary>
+    public int? Found(string key) => Integer(_config[key]);
+
+    /// <summary>A text found so far; null if the key has none.</summary>
+    public string? FoundText(string key) => _config[key] is JsonValue value && value.TryGetValue(out string? text) ? text : null;
+
+    /// <summary>A list of integers found so far, none of them negative; null if the key has none.</summary>
+    public int[]? FoundInts(string key)
+    {
+        int?[] values = [.. (_config[key] as JsonArray ?? []).Select(Integer)];
+        return values.Length > 0 && values.All(v => v >= 0) ? [.. values.Select(v => v!.Value)] : null;
+    }
+
     /// <summary>A value that follows from a tensor.</summary>
     /// <param name="key">The configuration's key.</param>
     /// <param name="value">Its value.</param>
@@ -48,6 +64,32 @@ internal sealed class ConfigurationFinder(string path, JsonObject told)
         }
     }
 
+    /// <summary>A value that no tensor shows: the user's, or else what the configuration within the checkpoint names, or else an assumed one.</summary>
+    /// <param name="key">The configuration's key.</param>
+    /// <param name="named">What the checkpoint names; null: nothing.</param>
+    /// <param name="where">Where it does.</param>
+    /// <param name="assumed">The value if nobody says; null: it cannot be assumed.</param>
+    /// <param name="reason">Why this value, or why none.</param>
+    /// <exception cref="CheckpointException">Nobody says, and it cannot be assumed.</exception>
+    public void Suggest(string key, JsonNode? named, string where, JsonNode? assumed, string reason)
+    {
+        if (told[key] is null && named is not null)
+        {
+            Set(NoteKind.Inferred, key, named, where);
+        }
+        else if (assumed is null)
+        {
+            Require(key, reason, "…");
+        }
+        else
+        {
+            Assume(key, assumed, reason);
+        }
+    }
+
+    /// <summary>A value that the user told, completed.</summary>
+    public void Complete(string key, JsonNode value, string how) => Set(NoteKind.Told, key, value, how);
+
     /// <summary>A value that no tensor shows and that cannot be assumed.</summary>
     /// <exception cref="CheckpointException">The user told none.</exception>
     public void Require(string key, string why, string example)
@@ -61,7 +103,7 @@ internal sealed class ConfigurationFinder(string path, JsonObject told)
     }
 
     /// <summary>An integer told by the user; null if the key was not told or is something else, which the model's own reader reports.</summary>
-    public int? ToldInt(string key) => told[key] is JsonValue value && value.TryGetValue(out int number) ? number : null;
+    public int? ToldInt(string key) => Integer(told[key]);
 
     /// <summary>Creates the model from everything found and everything else told; an unknown key is an error.</summary>
     public Model Create(string name)
@@ -89,6 +131,8 @@ internal sealed class ConfigurationFinder(string path, JsonObject told)
         [.. model.Config.Select(p => _notes.TryGetValue(p.Key, out ModelNote? note)
             ? note
             : new ModelNote(NoteKind.Assumed, p.Key, p.Value?.ToJsonString() ?? "null", "published value"))];
+
+    private static int? Integer(JsonNode? node) => node is JsonValue value && value.TryGetValue(out int number) ? number : null;
 
     private void Set(NoteKind kind, string key, JsonNode value, string reason)
     {

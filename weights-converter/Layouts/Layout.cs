@@ -34,7 +34,8 @@ internal sealed record Conversion(
 internal abstract class Layout
 {
     /// <summary>All layouts.</summary>
-    public static IReadOnlyList<Layout> All { get; } = [new InTraLayout(), new VitAdLayout()];
+    public static IReadOnlyList<Layout> All { get; } =
+        [new AdtrLayout(), new InTraLayout(), new UniAdLayout(), new UtradLayout(), new VitAdLayout(), new VtAdlLayout()];
 
     /// <summary>The model.</summary>
     public abstract string Model { get; }

@@ -42,7 +42,7 @@ internal sealed class StateDict
 
         KeyValuePair<string, TensorRef>[] views =
             [.. found.Items.Where(i => i is { Key: string, Value: TensorRef }).Select(i => new KeyValuePair<string, TensorRef>((string)i.Key, (TensorRef)i.Value!))];
-        int skip = CommonPrefix(views);
+        int skip = CommonPrefix(file.FilePath, views);
         Dictionary<string, WeightTensor> tensors = new(StringComparer.Ordinal);
         foreach ((string key, TensorRef view) in views)
         {
@@ -76,6 +76,26 @@ internal sealed class StateDict
     /// <summary>This dictionary with one tensor replaced.</summary>
     public StateDict With(WeightTensor tensor) => new(FilePath, new(_tensors, StringComparer.Ordinal) { [tensor.Name] = tensor });
 
+    /// <summary>The same tensors under other names.</summary>
+    /// <param name="rename">Gives the new name of each.</param>
+    /// <exception cref="CheckpointException">Two of them get the same name.</exception>
+    public StateDict Renamed(Func<string, string> rename)
+    {
+        Dictionary<string, WeightTensor> renamed = new(StringComparer.Ordinal);
+        foreach ((string key, WeightTensor tensor) in _tensors)
+        {
+            string name = rename(key);
+            if (!renamed.TryAdd(name, tensor))
+            {
+                throw new CheckpointException(
+                    $"{FilePath}: tensors \"{Names.Quote(renamed[name].Name)}\" {renamed[name].Shape} and \"{Names.Quote(key)}\" {tensor.Shape} "
+                    + $"are both \"{Names.Quote(name)}\"; give a checkpoint that holds it once");
+            }
+        }
+
+        return new StateDict(FilePath, renamed);
+    }
+
     /// <summary>Whether there is a tensor of that name.</summary>
     public bool Has(string key) => _tensors.ContainsKey(key);
 
@@ -98,6 +118,9 @@ internal sealed class StateDict
             : throw new CheckpointException($"{FilePath}: tensor \"{key}\" has shape {tensor.Shape}, expected {rank} dimensions");
     }
 
+    /// <summary>A tensor and its shape, for a message: "name" has shape (…).</summary>
+    public string Describe(string key) => $"\"{key}\" has shape {_tensors[key].Shape}";
+
     /// <summary>Number of blocks: the highest number after a prefix, plus one.</summary>
     public int CountBlocks(string prefix)
     {
@@ -114,16 +137,26 @@ internal sealed class StateDict
         return count;
     }
 
-    private static int CommonPrefix(KeyValuePair<string, TensorRef>[] views)
+    private static int CommonPrefix(string path, KeyValuePair<string, TensorRef>[] views)
     {
         int skip = 0;
-        for (bool again = views.Length > 0; again;)
+        while (Prefixes.FirstOrDefault(p => views.Any(v => Has(v, p))) is string prefix)
         {
-            string? prefix = Prefixes.FirstOrDefault(p => views.All(v => v.Key.AsSpan(skip).StartsWith(p, StringComparison.Ordinal)));
-            skip += prefix?.Length ?? 0;
-            again = prefix is not null;
+            KeyValuePair<string, TensorRef>[] without = [.. views.Where(v => !Has(v, prefix))];
+            if (without.Length > 0)
+            {
+                throw new CheckpointException(
+                    $"{path}: of {views.Length} tensors {views.Length - without.Length} begin with \"{prefix}\", such as {Describe(views.First(v => Has(v, prefix)))}, "
+                    + $"and {without.Length} do not, such as {Describe(without[0])}: two checkpoints seem to be mixed in one file. Save the state_dict of one model.");
+            }
+
+            skip += prefix.Length;
         }
 
         return skip;
+
+        bool Has(KeyValuePair<string, TensorRef> view, string prefix) => view.Key.AsSpan(skip).StartsWith(prefix, StringComparison.Ordinal);
+
+        static string Describe(KeyValuePair<string, TensorRef> view) => $"\"{Names.Quote(view.Key)}\" ({string.Join(", ", view.Value.Shape)})";
     }
 }

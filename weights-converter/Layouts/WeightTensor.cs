@@ -36,3 +36,16 @@ internal sealed class ComputedTensor(string name, Tensor values) : WeightTensor(
     /// <inheritdoc/>
     public override void WriteTo(Stream destination) => TensorSource.Of(Name, values).Write(destination);
 }
+
+/// <summary>A tensor whose elements are the same under another shape.</summary>
+internal sealed class ReshapedTensor(string name, WeightTensor tensor, Shape shape) : WeightTensor(name)
+{
+    /// <inheritdoc/>
+    public override Shape Shape => shape;
+
+    /// <inheritdoc/>
+    public override ElementType OutputType => tensor.OutputType;
+
+    /// <inheritdoc/>
+    public override void WriteTo(Stream destination) => tensor.WriteTo(destination);
+}

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using KernelAD.Cli.Output;
+using KernelAD.Models;
 using KernelAD.Weights;
 using KernelAD.WeightsConverter;
 using Spectre.Console;
@@ -15,11 +16,11 @@ internal static class ConvertCommand
     {
         Argument<string[]> checkpoints = new("CHECKPOINT")
         {
-            Description = "PyTorch checkpoint (.pth, .pt, .tar); a second file may hold InTra's mean map or ViTAD's teacher",
+            Description = "PyTorch checkpoint (.pth, .pt, .tar); a second file may hold InTra's mean map, ViTAD's teacher, VT-ADL's mixture network, or the backbone of ADTR, UniAD or UTRAD",
             Arity = ArgumentArity.OneOrMore,
         };
         Option<string> output = new("--output", "-o") { Description = "Model file to write", HelpName = "M.safetensors", Required = true };
-        Option<string?> model = new("--model") { Description = "ViTAD or InTra [default: the checkpoint's keys tell]", HelpName = "NAME" };
+        Option<string?> model = new("--model") { Description = $"{string.Join(", ", ModelRegistry.Names)} [default: the checkpoint's keys tell]", HelpName = "NAME" };
         Option<string[]> set = new("--set") { Description = "A configuration value that the checkpoint does not show; may be repeated", HelpName = "key=value" };
         Option<string?> config = new("--config") { Description = "JSON file with configuration values, plain or under \"config\"", HelpName = "FILE.json" };
         Option<bool> json = Options.Json();

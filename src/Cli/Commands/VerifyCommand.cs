@@ -60,6 +60,7 @@ internal static class VerifyCommand
                 throw new BadInputException($"{folder}: is a case of {golden.Model}, the model is {detector.Model.Name}");
             }
 
+            golden = golden.For(detector.Model);
             (string Plan, TapComparison Tap)[] comparisons =
             [
                 .. golden.Compare(detector, batch, taps: true, fast).Select(t => ("with taps", t)),

@@ -42,7 +42,8 @@ public static class FormulaTensor
     {
         if (shape.Rank == 1)
         {
-            return name.EndsWith(".weight", StringComparison.Ordinal) ? (0.1, 1) : (0.1, 0);
+            return name.EndsWith(".running_var", StringComparison.Ordinal) ? (0.5, 1)
+                : name.EndsWith(".weight", StringComparison.Ordinal) ? (0.1, 1) : (0.1, 0);
         }
 
         if (!name.EndsWith("weight", StringComparison.Ordinal))

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using KernelAD.Models;
 using KernelAD.Tensors;
 using KernelAD.Weights;
 
@@ -25,13 +26,18 @@ public sealed record TapComparison(string Tap, double WorstError, double Share, 
 /// </summary>
 public sealed class GoldenCase
 {
+    private const string MapShift = "anomaly_map_offset";
+    private const string ShiftedMap = "anomaly_map_minus_offset_f16";
+
     private readonly string _folder;
     private readonly JsonObject _case;
+    private readonly string? _variant;
 
-    private GoldenCase(string folder, JsonObject @case)
+    private GoldenCase(string folder, JsonObject @case, string? variant = null)
     {
         _folder = folder;
         _case = @case;
+        _variant = variant;
     }
 
     /// <summary>The model's name, "ViTAD" or "InTra" for instance.</summary>
@@ -40,11 +46,31 @@ public sealed class GoldenCase
     /// <summary>The case's name, "tiny" for instance.</summary>
     public string Name => Text("case");
 
-    /// <summary>The model's configuration, as <c>convert --config</c> takes it.</summary>
-    public JsonObject Config => _case["config"] as JsonObject ?? throw Missing("config");
+    /// <summary>The folder that holds its files.</summary>
+    public string Folder => _folder;
+
+    /// <summary>The model's configuration, as <c>convert --config</c> takes it; that of the variant, if this is one.</summary>
+    public JsonObject Config
+    {
+        get
+        {
+            JsonObject config = _case["config"] as JsonObject ?? throw Missing("config");
+            return _variant is null ? config : Merged(config, _case["variants"]?[_variant] as JsonObject ?? throw Missing("variants"));
+        }
+    }
+
+    /// <summary>
+    /// Names of the models that the case is about: some cases run several configurations on the same weights and input. Empty if there is but one. Each is opened
+    /// as if it were a folder in the case's.
+    /// </summary>
+    public IReadOnlyList<string> Variants => _variant is null ? [.. (_case["variants"] as JsonObject ?? []).Select(v => v.Key)] : [];
 
     /// <summary>Whether the weights are given by formula instead of by a checkpoint.</summary>
     public bool HasFormulaWeights => !File.Exists(Path.Combine(_folder, "weights.pth"));
+
+    /// <summary>The files that the case's weights are converted from: the checkpoint, and VT-ADL's mixture network or UTRAD's backbone.</summary>
+    public IReadOnlyList<string> Checkpoints =>
+        [.. ((string[])["weights.pth", "weights_mdn.pth", "backbone.pth"]).Select(f => Path.Combine(_folder, f)).Where(File.Exists)];
 
     /// <summary>Gain of 4-D formula weights.</summary>
     public double KernelGain => _case["gain"]?["all"]?.GetValue<double>() ?? 1.6;
@@ -53,8 +79,35 @@ public sealed class GoldenCase
     public bool IsForward => File.Exists(Path.Combine(_folder, "tolerances.json"));
 
     /// <summary>Opens a case.</summary>
+    /// <param name="folder">Its folder; a variant's name at the end opens that variant.</param>
     /// <exception cref="BadInputException">The folder is no golden case.</exception>
-    public static GoldenCase Open(string folder) => new(folder, Json(Path.Combine(folder, "case.json")));
+    public static GoldenCase Open(string folder)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        string path = Path.TrimEndingDirectorySeparator(folder), outer = Path.GetDirectoryName(path) ?? path;
+        if (!Directory.Exists(path) && File.Exists(Path.Combine(outer, "case.json")))
+        {
+            GoldenCase whole = Open(outer);
+            string variant = Path.GetFileName(path);
+            return whole.Variants.Contains(variant)
+                ? new GoldenCase(outer, whole._case, variant)
+                : throw new BadInputException($"{path}: there is no such folder, and {outer} has no such variant; it has {(whole.Variants.Count > 0 ? string.Join(", ", whole.Variants) : "none")}");
+        }
+
+        return new GoldenCase(path, Json(Path.Combine(path, "case.json")));
+    }
+
+    /// <summary>The variant that is configured like a model; the case itself if it has none.</summary>
+    /// <exception cref="BadInputException">None is.</exception>
+    public GoldenCase For(Model model)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        return Variants.Count == 0
+            ? this
+            : Variants.Select(v => new GoldenCase(_folder, _case, v))
+                .FirstOrDefault(v => JsonNode.DeepEquals(ModelRegistry.Create(Model, v.Config).Config, model.Config))
+                ?? throw new BadInputException($"{_folder}: none of its variants ({string.Join(", ", Variants)}) is configured like the model");
+    }
 
     /// <summary>The network's input of the case.</summary>
     public Tensor Input()
@@ -82,7 +135,9 @@ public sealed class GoldenCase
         ArgumentNullException.ThrowIfNull(detector);
         JsonObject tolerances = Json(Path.Combine(_folder, "tolerances.json"))["taps"] as JsonObject ?? throw Missing("taps");
         HashSet<string> known = [.. detector.Taps, "anomaly_map", "image_score"];
-        Dictionary<string, string> sources = tolerances.ToDictionary(t => t.Key, t => EngineTap(t.Key), StringComparer.Ordinal);
+        string[] others = _variant is null ? [] : [.. ((JsonObject)_case["variants"]!).Select(v => v.Key + ".").Where(v => v != _variant + ".")];
+        Dictionary<string, string> sources = tolerances.Where(t => !others.Any(o => t.Key.StartsWith(o, StringComparison.Ordinal)))
+            .ToDictionary(t => t.Key, t => EngineTap(t.Key), StringComparer.Ordinal);
         string[] wanted = taps ? [.. sources.Values.Where(detector.Taps.Contains).Distinct()] : [];
         IReadOnlyDictionary<string, Tensor> results = detector.Run(Input(), wanted, batch);
 
@@ -90,7 +145,12 @@ public sealed class GoldenCase
         List<TapComparison> comparisons = [];
         foreach ((string tap, JsonNode? tolerance) in tolerances)
         {
-            string source = sources[tap];
+            // The constant that a map in float16 is shifted by is part of its encoding, no value to compare.
+            if (tap == MapShift || !sources.TryGetValue(tap, out string? source))
+            {
+                continue;
+            }
+
             if (!known.Contains(source))
             {
                 comparisons.Add(new TapComparison(tap, double.NaN, double.NaN, "the engine computes no such value", NotComputed: true));
@@ -106,9 +166,34 @@ public sealed class GoldenCase
         return comparisons;
     }
 
-    /// <summary>The value that a golden tap is taken from: subsampled and rounded copies go back to their original.</summary>
-    private static string EngineTap(string tap) =>
-        tap == "recon_f16" ? "recon" : tap.EndsWith(".sub", StringComparison.Ordinal) ? tap[..^".sub".Length] : tap;
+    /// <summary>The value that a golden tap is taken from: subsampled, shifted and rounded copies go back to their original.</summary>
+    private string EngineTap(string tap) => tap switch
+    {
+        "recon_f16" => "recon",
+        ShiftedMap => "anomaly_map",
+        _ when _variant is not null && tap.StartsWith(_variant + ".", StringComparison.Ordinal) => tap[(_variant.Length + 1)..],
+        _ => tap.EndsWith(".sub", StringComparison.Ordinal) ? tap[..^".sub".Length] : tap,
+    };
+
+    /// <summary>A case's configuration with a variant's values: what a variant says of other things (scores, counts) is no key of it.</summary>
+    private static JsonObject Merged(JsonObject config, JsonObject variant)
+    {
+        JsonObject merged = (JsonObject)config.DeepClone();
+        foreach ((string key, JsonNode? value) in variant.Where(v => config.ContainsKey(v.Key)))
+        {
+            merged[key] = value?.DeepClone();
+        }
+
+        // UniAD's masks are written without the key that holds them; null stands for none.
+        if (variant.ContainsKey("neighbor_size"))
+        {
+            merged["neighbor_mask"] = variant["neighbor_size"] is JsonNode size && variant["mask"] is JsonNode mask
+                ? new JsonObject { ["neighbor_size"] = size.DeepClone(), ["mask"] = mask.DeepClone() }
+                : false;
+        }
+
+        return merged;
+    }
 
     private static TapComparison Compare(string tap, Tensor ours, SafetensorsFile io, JsonObject bound)
     {
@@ -161,6 +246,20 @@ public sealed class GoldenCase
         {
             int stride = ours.Data.Length / ours.Shape[0];
             return [.. ReadIntegers(io, "selected_windows").SelectMany(w => ours.Data.AsSpan((int)w * stride, stride).ToArray())];
+        }
+
+        if (tap == ShiftedMap)
+        {
+            float shift = Read(io, MapShift).Data[0];
+            return [.. ours.Data.Select(v => v - shift)];
+        }
+
+        // torch's transformers take and give tokens as (T, N, D); ours are (N, T, D).
+        Shape? stored = io.Entries.GetValueOrDefault(tap)?.Shape;
+        if (ours.Shape.Rank == 3 && stored != ours.Shape && stored == new Shape(ours.Shape[1], ours.Shape[0], ours.Shape[2]))
+        {
+            int n = ours.Shape[0], d = ours.Shape[2];
+            return [.. Enumerable.Range(0, ours.Data.Length).Select(i => ours.Data[(((i / d % n * ours.Shape[1]) + (i / d / n)) * d) + (i % d)])];
         }
 
         if (!tap.EndsWith(".sub", StringComparison.Ordinal))
@@ -220,8 +319,10 @@ public sealed class GoldenCase
         JsonObject config = Config;
         (int height, int width) = config["image"] is JsonArray image
             ? (image[0]!.GetValue<int>(), image[1]!.GetValue<int>())
+            : config["image_size"] is JsonNode side ? (side.GetValue<int>(), side.GetValue<int>())
             : (config["image_h"]!.GetValue<int>(), config["image_w"]!.GetValue<int>());
-        Tensor tensor = new(new Shape(1, 3, height, width));
+        int count = _case["input"] is JsonObject input && input["shape"] is JsonArray shape ? shape[0]!.GetValue<int>() : 1;
+        Tensor tensor = new(new Shape(count, 3, height, width));
         FormulaTensor.FillUniform(name, tensor.Data);
         return tensor;
     }

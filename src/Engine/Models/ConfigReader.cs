@@ -9,12 +9,18 @@ internal sealed class ConfigReader
 {
     private readonly string _model;
     private readonly JsonObject _config;
+    private readonly string _path;
     private readonly HashSet<string> _read = new(StringComparer.Ordinal);
 
-    public ConfigReader(string model, JsonObject config)
+    /// <summary>Reads a model's configuration.</summary>
+    /// <param name="model">The model's name, for messages.</param>
+    /// <param name="config">The values.</param>
+    /// <param name="path">What leads to these values within the whole configuration, for messages.</param>
+    public ConfigReader(string model, JsonObject config, string path = "")
     {
         _model = model;
         _config = config;
+        _path = path;
     }
 
     /// <summary>An integer within bounds.</summary>
@@ -47,6 +53,62 @@ internal sealed class ConfigReader
             : throw Error(key, $"is {node.ToJsonString()}, expected one of {string.Join(", ", choices.ToArray().Select(c => $"\"{c}\""))}");
     }
 
+    /// <summary>Any text.</summary>
+    public string Text(string key, string fallback)
+    {
+        _read.Add(key);
+        return _config[key] switch
+        {
+            null => fallback,
+            JsonValue value when value.TryGetValue(out string? text) => text,
+            JsonNode node => throw Error(key, $"is {node.ToJsonString()}, expected a text"),
+        };
+    }
+
+    /// <summary>True or false.</summary>
+    public bool Flag(string key, bool? fallback = null)
+    {
+        _read.Add(key);
+        return _config[key] switch
+        {
+            null => fallback ?? throw Error(key, "is missing"),
+            JsonValue value when value.GetValueKind() is JsonValueKind.True or JsonValueKind.False => value.GetValue<bool>(),
+            JsonNode node => throw Error(key, $"is {node.ToJsonString()}, expected true or false"),
+        };
+    }
+
+    /// <summary>A list of so many truth values.</summary>
+    public IReadOnlyList<bool> Flags(string key, int count)
+    {
+        _read.Add(key);
+        return _config[key] is JsonArray list && list.Count == count && list.All(e => e?.GetValueKind() is JsonValueKind.True or JsonValueKind.False)
+            ? [.. list.Select(e => e!.GetValue<bool>())]
+            : throw Error(key, $"is {_config[key]?.ToJsonString() ?? "missing"}, expected a list of {count} times true or false");
+    }
+
+    /// <summary>Values of their own under a key; null if it is missing or false. Whoever reads them rejects what is left unread.</summary>
+    public ConfigReader? Section(string key)
+    {
+        _read.Add(key);
+        return _config[key] switch
+        {
+            null => null,
+            JsonObject section => new ConfigReader(_model, section, $"{_path}{key}."),
+            JsonValue value when value.GetValueKind() == JsonValueKind.False => null,
+            JsonNode node => throw Error(key, $"is {node.ToJsonString()}, expected an object or false"),
+        };
+    }
+
+    /// <summary>A list of such sections; null if the key is missing.</summary>
+    public IReadOnlyList<ConfigReader>? Sections(string key)
+    {
+        _read.Add(key);
+        return _config[key] is not JsonNode node ? null
+            : node is JsonArray list && list.All(e => e is JsonObject)
+                ? [.. list.Select((e, i) => new ConfigReader(_model, (JsonObject)e!, $"{_path}{key}[{i}]."))]
+                : throw Error(key, $"is {node.ToJsonString()}, expected a list of objects");
+    }
+
     /// <summary>A list of integers.</summary>
     public IReadOnlyList<int> Ints(string key, IReadOnlyList<int>? fallback = null)
     {
@@ -70,6 +132,9 @@ internal sealed class ConfigReader
     /// <summary>Whether the key is there at all.</summary>
     public bool Has(string key) => _config[key] is not null;
 
+    /// <summary>Whether the key's value is a list.</summary>
+    public bool IsList(string key) => _config[key] is JsonArray;
+
     /// <summary>Accepts keys that describe how a checkpoint was made and change nothing here.</summary>
     public void Ignore(params ReadOnlySpan<string> keys)
     {
@@ -80,7 +145,7 @@ internal sealed class ConfigReader
     }
 
     /// <summary>An error about one key.</summary>
-    public ConfigurationException Error(string key, string what) => new($"{_model} configuration: \"{key}\" {what}");
+    public ConfigurationException Error(string key, string what) => new($"{_model} configuration: \"{_path}{key}\" {what}");
 
     /// <summary>Throws when a key was never asked for.</summary>
     public void RejectUnreadKeys()
@@ -89,7 +154,7 @@ internal sealed class ConfigReader
         if (unread.Length > 0)
         {
             throw new ConfigurationException(
-                $"{_model} configuration: unknown key {string.Join(", ", unread.Select(k => $"\"{k}\""))}; known: {string.Join(", ", _read.Order(StringComparer.Ordinal))}");
+                $"{_model} configuration: unknown key {string.Join(", ", unread.Select(k => $"\"{_path}{k}\""))}; known: {string.Join(", ", _read.Order(StringComparer.Ordinal))}");
         }
     }
 

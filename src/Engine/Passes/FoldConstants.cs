@@ -21,13 +21,18 @@ internal static class FoldConstants
             if (IsFoldable(node) && node.Inputs.All(constants.Contains))
             {
                 constants.Add(node);
-                return null;
+
+                // A layer of a recipe has no user outside that would fold it, but wants its own weights packed.
+                return HasDerivedWeight(node) ? Copy(node, input => false) : null;
             }
 
-            return node.Inputs.Any(constants.Contains)
-                ? rewriter.Add(node.Operator, node.Sliced, [.. node.Inputs.Select((input, i) => constants.Contains(input) ? Fold(input, IsWeight(node, i)) : rewriter[input])])
-                : null;
+            return node.Inputs.Any(constants.Contains) ? Copy(node, constants.Contains) : null;
         });
+
+        Node Copy(Node node, Func<Node, bool> isFolded) => rewriter.Add(
+            node.Operator,
+            node.Sliced,
+            [.. node.Inputs.Select((input, i) => isFolded(input) || (IsWeight(node, i) && constants.Contains(input)) ? Fold(input, IsWeight(node, i)) : rewriter[input])]);
 
         Node Fold(Node node, bool asWeight)
         {
@@ -51,6 +56,8 @@ internal static class FoldConstants
     /// <summary>Operators whose attributes <see cref="Text"/> writes out in full, so that equal texts mean equal values.</summary>
     private static bool IsFoldable(Node node) => !node.Sliced && node.Operator
         is Parameter or Constant or Binary or Unary or Affine or Reshape or Slice or Broadcast or Permute or Concat or Linear or LayerNorm or Attention or Softmax;
+
+    private static bool HasDerivedWeight(Node layer) => layer.Inputs.Where((input, i) => IsWeight(layer, i) && input.Operator is not Parameter).Any();
 
     private static bool IsWeight(Node layer, int operand) => operand > 0 && layer.Operator switch
     {

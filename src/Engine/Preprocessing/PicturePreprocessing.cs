@@ -8,6 +8,9 @@ public enum Interpolation
 
     /// <summary>Keys' cubic with a = −0.5, support 2.</summary>
     Bicubic,
+
+    /// <summary>sinc(x) · sinc(x/3), support 3.</summary>
+    Lanczos,
 }
 
 /// <summary>

@@ -105,12 +105,13 @@ internal static class InterpolationFilters
     {
         Interpolation.Bilinear => 1,
         Interpolation.Bicubic => 2,
-        _ => throw new ConfigurationException($"unknown interpolation {filter}; use Bilinear or Bicubic"),
+        Interpolation.Lanczos => LanczosSupport,
+        _ => throw new ConfigurationException($"unknown interpolation {filter}; use Bilinear, Bicubic or Lanczos"),
     };
 
     /// <summary>
     /// The filter at a distance: 1 − |x| for <see cref="Interpolation.Bilinear"/>; Keys' cubic with a = −0.5 for
-    /// <see cref="Interpolation.Bicubic"/>.
+    /// <see cref="Interpolation.Bicubic"/>; sinc(x) · sinc(x/3), sinc(x) = sin(πx)/(πx), for <see cref="Interpolation.Lanczos"/>.
     /// Evaluated in the order in which Pillow does, since the integer weights depend on the last bit.
     /// </summary>
     public static double Weight(this Interpolation filter, double x)
@@ -122,7 +123,16 @@ internal static class InterpolationFilters
             Interpolation.Bilinear => x < 1 ? 1 - x : 0,
             Interpolation.Bicubic when x < 1 => (((A + 2) * x) - (A + 3)) * x * x + 1,
             Interpolation.Bicubic when x < 2 => ((((x - 5) * x) + 8) * x - 4) * A,
+            Interpolation.Lanczos when x < LanczosSupport => Sinc(x) * Sinc(x / LanczosSupport),
             _ => 0,
         };
+
+        static double Sinc(double x)
+        {
+            double angle = x * Math.PI;
+            return x == 0 ? 1 : Math.Sin(angle) / angle;
+        }
     }
+
+    private const int LanczosSupport = 3;
 }

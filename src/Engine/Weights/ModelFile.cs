@@ -300,7 +300,7 @@ public sealed class ModelFile : IDisposable
     private static JsonObject WritePreprocessing(PicturePreprocessing p) => new()
     {
         ["resize"] = p.ResizeShortSide is int side ? side : new JsonArray(p.ResizeHeight, p.ResizeWidth),
-        ["filter"] = p.Filter == Interpolation.Bicubic ? "bicubic" : "bilinear",
+        ["filter"] = p.Filter.ToString().ToLowerInvariant(),
         ["crop"] = new JsonArray(p.CropHeight, p.CropWidth),
         ["mean"] = new JsonArray([.. p.Mean.Select(v => (JsonNode)v)]),
         ["std"] = new JsonArray([.. p.Std.Select(v => (JsonNode)v)]),
@@ -327,6 +327,7 @@ public sealed class ModelFile : IDisposable
                 {
                     "bilinear" => Interpolation.Bilinear,
                     "bicubic" => Interpolation.Bicubic,
+                    "lanczos" => Interpolation.Lanczos,
                     string other => throw new JsonException($"unknown filter \"{SafetensorsHeader.Quote(other)}\""),
                 },
                 crop[0],

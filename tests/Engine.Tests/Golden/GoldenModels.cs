@@ -26,13 +26,11 @@ internal static class GoldenModels
         if (golden.HasFormulaWeights)
         {
             Model model = ModelRegistry.Create(golden.Model, golden.Config);
-            IEnumerable<TensorSource> tensors = model.Tensors.Where(t => !t.Optional)
-                .Select(t => TensorSource.Of(t.Name, new Tensor(t.Shape, FormulaTensor.Parameter(t.Name, t.Shape, golden.KernelGain))));
-            ModelFile.Write(path, model, [.. tensors], new ModelFileDetails());
+            ModelFile.Write(path, model, new FormulaWeights(golden).Of(model), new ModelFileDetails());
         }
         else
         {
-            CheckpointConverter.Convert([Path.Combine(folder, "weights.pth")], path, new ConversionOptions { Told = golden.Config });
+            CheckpointConverter.Convert(golden.Checkpoints, path, new ConversionOptions { Told = golden.Config });
         }
 
         return FittedWithMeanMap(path, golden);

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using KernelAD.Models;
 using KernelAD.Preprocessing;
 
 namespace KernelAD.Engine.Tests.Preprocessing;
@@ -51,6 +52,43 @@ internal sealed class GoldenPreprocessingTests
         {
             Assert.That(values, Is.EqualTo(GoldenIo.Read<float>(Tensors, name + ".normalised")));
         }
+    }
+
+    [TestCase("UTRAD", "down")]
+    [TestCase("UTRAD", "up")]
+    [TestCase("ADTR", "down")]
+    [TestCase("ADTR", "nonsquare")]
+    [TestCase("UniAD", "down")]
+    [TestCase("UniAD", "nonsquare")]
+    [TestCase("UniAD", "up")]
+    [TestCase("UniAD", "cifar")]
+    public void A_model_sees_what_Pillow_and_torchvision_make_of_a_picture(string model, string name)
+    {
+        string folder = "golden/" + model.ToLowerInvariant(), tensors = $"{model.ToLowerInvariant()}/preprocess/io.safetensors";
+        JsonNode info = JsonNode.Parse(File.ReadAllText(Fixture.File(folder + "/preprocess/case.json")))!["cases"]![name]!;
+        int height = (int)info["shape"]![0]!, width = (int)info["shape"]![1]!;
+        byte[] pixels = [.. GoldenIo.Formula((string)info["name"]!, height * width * 3).Select(u => (byte)Math.Floor((u + 1) * 128))];
+        JsonObject config = JsonNode.Parse(File.ReadAllText(Fixture.File(folder + "/full/case.json")))!["config"]!.AsObject();
+        if (name == "cifar")
+        {
+            config["interpolation"] = "lanczos";
+        }
+
+        PicturePreprocessor preprocessor = new(ModelRegistry.Create(model, config).Preprocessing);
+        PictureView picture = new(pixels, width, height, PixelFormat.Rgb24);
+        PreprocessingScratch scratch = new();
+
+        byte[] resized = new byte[preprocessor.Length];
+        Array.Fill(resized, (byte)77);
+        preprocessor.Crop(picture, resized, scratch);
+        Assert.That(resized, Is.EqualTo(GoldenIo.Read<byte>(tensors, name + ".resized_u8")));
+
+        float[] values = new float[preprocessor.Length];
+        Array.Fill(values, float.NaN);
+        preprocessor.Process(picture, values, scratch);
+        Assert.That(
+            GoldenIo.Read<long>(tensors, name + ".normalised.idx").Select(i => values[i]),
+            Is.EqualTo(GoldenIo.Read<float>(tensors, name + ".normalised.val")));
     }
 
     [Test]

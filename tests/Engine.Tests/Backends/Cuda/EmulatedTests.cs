@@ -13,9 +13,10 @@ public sealed class EmulatedTests
     public static IEnumerable<TestCaseData> TinyCases() =>
         from data in GoldenTests.Cases()
         let folder = (string)data.Arguments[0]!
-        where Path.GetFileName(folder).StartsWith("tiny", StringComparison.Ordinal)
+        let golden = GoldenCase.Open(folder)
+        where golden.Name.StartsWith("tiny", StringComparison.Ordinal)
         from precision in Enum.GetValues<Precision>()
-        select new TestCaseData(folder, precision).SetArgDisplayNames($"{Path.GetFileName(Path.GetDirectoryName(folder))}/{Path.GetFileName(folder)}", $"{precision}");
+        select new TestCaseData(folder, precision).SetArgDisplayNames(Path.GetRelativePath(Path.Combine(golden.Folder, "..", ".."), folder), $"{precision}");
 
     [TestCaseSource(nameof(TinyCases))]
     public void All_taps_and_outputs_are_within_tolerance(string folder, Precision precision)
