@@ -52,6 +52,17 @@ internal static class VectorMath
         return TSimd.ScaleByPowerOf2(p, n);
     }
 
+    /// <summary>2ˣ for x ≤ 0, relative error below 3e-7; no smaller than 2⁻¹²⁵.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TVector Exp2OfNonPositive<TSimd, TVector>(TVector x)
+        where TSimd : ISimd<TVector>
+        where TVector : struct
+    {
+        x = TSimd.Max(TSimd.Broadcast(-125f), x);
+        TVector n = TSimd.Round(x);
+        return TSimd.AddToExponent(Exp2OfMinus<TSimd, TVector>(TSimd.Subtract(n, x)), n);
+    }
+
     /// <summary>erf x = 2/√π ∫₀ˣ exp(−t²) dt, absolute error below 2e-7.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TVector Erf<TSimd, TVector>(TVector x)
@@ -150,12 +161,20 @@ internal static class VectorMath
         x = TSimd.Min(TSimd.Broadcast(87f), x);
         TVector n = TSimd.Round(TSimd.Multiply(x, TSimd.Broadcast(-1.44269504f)));
         TVector r = TSimd.MultiplyAdd(x, TSimd.Broadcast(1.44269504f), n);
+        return TSimd.Add(TSimd.AddToExponent(Exp2OfMinus<TSimd, TVector>(r), n), TSimd.Broadcast(1));
+    }
+
+    /// <summary>2⁻ʳ for |r| ≤ ½, relative error below 2e-7.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static TVector Exp2OfMinus<TSimd, TVector>(TVector r)
+        where TSimd : ISimd<TVector>
+        where TVector : struct
+    {
         TVector p = TSimd.Broadcast(-0.00134004327f);
         p = TSimd.MultiplyAdd(p, r, TSimd.Broadcast(0.00967217144f));
         p = TSimd.MultiplyAdd(p, r, TSimd.Broadcast(-0.0555032715f));
         p = TSimd.MultiplyAdd(p, r, TSimd.Broadcast(0.240222275f));
         p = TSimd.MultiplyAdd(p, r, TSimd.Broadcast(-0.693147182f));
-        p = TSimd.MultiplyAdd(p, r, TSimd.Broadcast(1f));
-        return TSimd.Add(TSimd.AddToExponent(p, n), TSimd.Broadcast(1));
+        return TSimd.MultiplyAdd(p, r, TSimd.Broadcast(1f));
     }
 }
