@@ -268,31 +268,51 @@ internal sealed unsafe class AttentionStep : CpuStep
         where TSimd : ISimd<TVector>
         where TVector : struct
     {
+        nint pitch = SimdTier.TileRows * RowTiles.BlockColumns;
+        float* end = LogitOf(row, Split.Most(keys, RowTiles.BlockColumns) * RowTiles.BlockColumns);
+
         // Lanes without a key must neither win the maximum nor add to the sum.
-        int whole = keys & -TSimd.Lanes;
-        if (whole < keys)
+        int last = keys % RowTiles.BlockColumns;
+        for (int lane = 0; last > 0 && lane < RowTiles.BlockColumns; lane += TSimd.Lanes)
         {
-            TVector key = TSimd.LessThan(TSimd.Indices, TSimd.Broadcast(keys - whole));
-            float* last = LogitOf(row, whole);
-            TSimd.Store(TSimd.Select(key, TSimd.Load(last), TSimd.Broadcast(float.NegativeInfinity)), last);
+            float* logits = end - pitch + lane;
+            TVector key = TSimd.LessThan(TSimd.Indices, TSimd.Broadcast(last - lane));
+            TSimd.Store(TSimd.Select(key, TSimd.Load(logits), TSimd.Broadcast(float.NegativeInfinity)), logits);
         }
 
-        TVector largest = TSimd.Broadcast(before);
-        for (int key = 0; key < keys; key += TSimd.Lanes)
-            largest = TSimd.Max(largest, TSimd.Load(LogitOf(row, key)));
+        TVector even = TSimd.Broadcast(before), odd = even;
+        for (float* block = row; block < end; block += pitch)
+        {
+            for (int lane = 0; lane < RowTiles.BlockColumns; lane += 2 * TSimd.Lanes)
+            {
+                even = TSimd.Max(even, TSimd.Load(block + lane));
+                if (TSimd.Lanes < RowTiles.BlockColumns)
+                    odd = TSimd.Max(odd, TSimd.Load(block + lane + TSimd.Lanes));
+            }
+        }
 
-        maximum = TSimd.ReduceMax(largest);
+        maximum = TSimd.ReduceMax(TSimd.Max(even, odd));
         TVector shift = TSimd.Broadcast(maximum);
-        TVector sum = TSimd.Zero;
-        for (int key = 0; key < keys; key += TSimd.Lanes)
+        even = TSimd.Zero;
+        odd = TSimd.Zero;
+        for (float* block = row; block < end; block += pitch)
         {
-            float* logits = LogitOf(row, key);
-            TVector power = VectorMath.Exp2<TSimd, TVector>(TSimd.Subtract(TSimd.Load(logits), shift));
-            TSimd.Store(power, logits);
-            sum = TSimd.Add(sum, power);
+            for (int lane = 0; lane < RowTiles.BlockColumns; lane += 2 * TSimd.Lanes)
+            {
+                float* logits = block + lane;
+                TVector power = VectorMath.Exp2OfNonPositive<TSimd, TVector>(TSimd.Subtract(TSimd.Load(logits), shift));
+                TSimd.Store(power, logits);
+                even = TSimd.Add(even, power);
+                if (TSimd.Lanes < RowTiles.BlockColumns)
+                {
+                    power = VectorMath.Exp2OfNonPositive<TSimd, TVector>(TSimd.Subtract(TSimd.Load(logits + TSimd.Lanes), shift));
+                    TSimd.Store(power, logits + TSimd.Lanes);
+                    odd = TSimd.Add(odd, power);
+                }
+            }
         }
 
-        return TSimd.ReduceAdd(sum);
+        return TSimd.ReduceAdd(TSimd.Add(even, odd));
     }
 
     /// <summary>Where a key's logit lies in a row of a row tile.</summary>
@@ -404,8 +424,13 @@ internal sealed unsafe class AttentionStep : CpuStep
             for (int row = Math.Max(y - _mask.RadiusY, 0); row <= Math.Min(y + _mask.RadiusY, _mask.Height - 1); row++)
             {
                 int first = Math.Max((row * _mask.Width) + left - _firstKey, 0), end = Math.Min((row * _mask.Width) + right + 1 - _firstKey, _keys);
-                for (int key = first; key < end; key++)
-                    *LogitOf(logits, key) = float.NegativeInfinity;
+                float* logit = LogitOf(logits, first);
+                for (int key = first; key < end; logit++)
+                {
+                    *logit = float.NegativeInfinity;
+                    if (++key % RowTiles.BlockColumns == 0)
+                        logit += (SimdTier.TileRows - 1) * RowTiles.BlockColumns;
+                }
             }
         }
     }

@@ -184,7 +184,7 @@ internal sealed unsafe class ConvolutionStep : CpuStep
         ConvolutionPhase phase = layout.Phase;
         PackedWeights weights = phase.Weights;
         int positions = (endRow - firstRow) * phase.Columns;
-        int run1 = phase.KernelWidth * phase.Channels;
+        int length = phase.KernelWidth * phase.Channels;
         float* residual = null;
         long residualStride = 0;
         if (_residual is BufferRef added)
@@ -201,12 +201,23 @@ internal sealed unsafe class ConvolutionStep : CpuStep
             float* product = products;
             for (int panel = firstPanel; panel < endPanel; panel++)
             {
-                float* right = weights.Panel(panel) + ((long)first * run1 * SimdTier.PanelColumns);
+                float* right = weights.Panel(panel) + ((long)first * length * SimdTier.PanelColumns);
+                byte* next = (byte*)(weights.Panel(Math.Min(panel + 1, weights.Panels - 1)) + ((long)first * length * SimdTier.PanelColumns));
                 for (int position = 0; position < positions; position += SimdTier.TileRows)
                 {
                     int rows = Math.Min(SimdTier.TileRows, positions - position);
                     Gemm.MultiplyGathered<TSimd, TVector>(
-                        rows, sources + position, (nint)first * layout.BandPitch, run1, layout.BandPitch, segments, right, product, accumulate: first > 0);
+                        rows,
+                        sources + position,
+                        (nint)first * layout.BandPitch,
+                        length,
+                        layout.BandPitch,
+                        segments,
+                        right,
+                        product,
+                        accumulate: first > 0,
+                        next);
+                    next += segments * Split.Most(length, RowTiles.BlockColumns) * GemmKernels.PrefetchedPerBlock;
                     if (last)
                     {
                         float* addend = residual == null ? null : residual + (position * residualStride);

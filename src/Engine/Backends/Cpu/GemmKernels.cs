@@ -186,9 +186,10 @@ internal static unsafe class GemmKernels
     /// <param name="b">A packed panel [segments · run][2 · Lanes].</param>
     /// <param name="c">The tile of the product, rows of 2 · Lanes floats.</param>
     /// <param name="accumulate">Whether C is added to, or overwritten.</param>
+    /// <param name="prefetch">What will be needed next, as for <see cref="Multiply"/>.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void MultiplyGathered<TSimd, TVector, TRows>(
-        float** rows, nint start, nint run, nint pitch, int segments, float* b, float* c, bool accumulate)
+        float** rows, nint start, nint run, nint pitch, int segments, float* b, float* c, bool accumulate, byte* prefetch)
         where TSimd : ISimd<TVector>
         where TVector : struct
         where TRows : struct, IRows
@@ -209,63 +210,75 @@ internal static unsafe class GemmKernels
             nint i = start, end = start + run;
             do
             {
-                TVector b0 = TSimd.Load(b);
-                TVector b1 = TSimd.Load(b + TSimd.Lanes);
-                TVector row;
-                row = TSimd.Broadcast(a0[i]);
-                c00 = TSimd.MultiplyAdd(row, b0, c00);
-                c01 = TSimd.MultiplyAdd(row, b1, c01);
-                row = TSimd.Broadcast(a1[i]);
-                c10 = TSimd.MultiplyAdd(row, b0, c10);
-                c11 = TSimd.MultiplyAdd(row, b1, c11);
-                if (TRows.Count > 2)
+                nint blockEnd = Math.Min(i + RowTiles.BlockColumns, end);
+                if (Sse.IsSupported)
                 {
-                    row = TSimd.Broadcast(a2[i]);
-                    c20 = TSimd.MultiplyAdd(row, b0, c20);
-                    c21 = TSimd.MultiplyAdd(row, b1, c21);
-                    row = TSimd.Broadcast(a3[i]);
-                    c30 = TSimd.MultiplyAdd(row, b0, c30);
-                    c31 = TSimd.MultiplyAdd(row, b1, c31);
+                    Sse.Prefetch1(prefetch);
+                    Sse.Prefetch1(prefetch + AlignedMemory.Alignment);
+                    prefetch += PrefetchedPerBlock;
                 }
 
-                if (TRows.Count > 4)
+                do
                 {
-                    row = TSimd.Broadcast(a4[i]);
-                    c40 = TSimd.MultiplyAdd(row, b0, c40);
-                    c41 = TSimd.MultiplyAdd(row, b1, c41);
-                    row = TSimd.Broadcast(a5[i]);
-                    c50 = TSimd.MultiplyAdd(row, b0, c50);
-                    c51 = TSimd.MultiplyAdd(row, b1, c51);
-                }
+                    TVector b0 = TSimd.Load(b);
+                    TVector b1 = TSimd.Load(b + TSimd.Lanes);
+                    TVector row;
+                    row = TSimd.Broadcast(a0[i]);
+                    c00 = TSimd.MultiplyAdd(row, b0, c00);
+                    c01 = TSimd.MultiplyAdd(row, b1, c01);
+                    row = TSimd.Broadcast(a1[i]);
+                    c10 = TSimd.MultiplyAdd(row, b0, c10);
+                    c11 = TSimd.MultiplyAdd(row, b1, c11);
+                    if (TRows.Count > 2)
+                    {
+                        row = TSimd.Broadcast(a2[i]);
+                        c20 = TSimd.MultiplyAdd(row, b0, c20);
+                        c21 = TSimd.MultiplyAdd(row, b1, c21);
+                        row = TSimd.Broadcast(a3[i]);
+                        c30 = TSimd.MultiplyAdd(row, b0, c30);
+                        c31 = TSimd.MultiplyAdd(row, b1, c31);
+                    }
 
-                if (TRows.Count > 6)
-                {
-                    row = TSimd.Broadcast(a6[i]);
-                    c60 = TSimd.MultiplyAdd(row, b0, c60);
-                    c61 = TSimd.MultiplyAdd(row, b1, c61);
-                    row = TSimd.Broadcast(a7[i]);
-                    c70 = TSimd.MultiplyAdd(row, b0, c70);
-                    c71 = TSimd.MultiplyAdd(row, b1, c71);
-                }
+                    if (TRows.Count > 4)
+                    {
+                        row = TSimd.Broadcast(a4[i]);
+                        c40 = TSimd.MultiplyAdd(row, b0, c40);
+                        c41 = TSimd.MultiplyAdd(row, b1, c41);
+                        row = TSimd.Broadcast(a5[i]);
+                        c50 = TSimd.MultiplyAdd(row, b0, c50);
+                        c51 = TSimd.MultiplyAdd(row, b1, c51);
+                    }
 
-                if (TRows.Count > 8)
-                {
-                    row = TSimd.Broadcast(a8[i]);
-                    c80 = TSimd.MultiplyAdd(row, b0, c80);
-                    c81 = TSimd.MultiplyAdd(row, b1, c81);
-                    row = TSimd.Broadcast(a9[i]);
-                    c90 = TSimd.MultiplyAdd(row, b0, c90);
-                    c91 = TSimd.MultiplyAdd(row, b1, c91);
-                    row = TSimd.Broadcast(aa[i]);
-                    ca0 = TSimd.MultiplyAdd(row, b0, ca0);
-                    ca1 = TSimd.MultiplyAdd(row, b1, ca1);
-                    row = TSimd.Broadcast(ab[i]);
-                    cb0 = TSimd.MultiplyAdd(row, b0, cb0);
-                    cb1 = TSimd.MultiplyAdd(row, b1, cb1);
-                }
+                    if (TRows.Count > 6)
+                    {
+                        row = TSimd.Broadcast(a6[i]);
+                        c60 = TSimd.MultiplyAdd(row, b0, c60);
+                        c61 = TSimd.MultiplyAdd(row, b1, c61);
+                        row = TSimd.Broadcast(a7[i]);
+                        c70 = TSimd.MultiplyAdd(row, b0, c70);
+                        c71 = TSimd.MultiplyAdd(row, b1, c71);
+                    }
 
-                i++;
-                b += 2 * TSimd.Lanes;
+                    if (TRows.Count > 8)
+                    {
+                        row = TSimd.Broadcast(a8[i]);
+                        c80 = TSimd.MultiplyAdd(row, b0, c80);
+                        c81 = TSimd.MultiplyAdd(row, b1, c81);
+                        row = TSimd.Broadcast(a9[i]);
+                        c90 = TSimd.MultiplyAdd(row, b0, c90);
+                        c91 = TSimd.MultiplyAdd(row, b1, c91);
+                        row = TSimd.Broadcast(aa[i]);
+                        ca0 = TSimd.MultiplyAdd(row, b0, ca0);
+                        ca1 = TSimd.MultiplyAdd(row, b1, ca1);
+                        row = TSimd.Broadcast(ab[i]);
+                        cb0 = TSimd.MultiplyAdd(row, b0, cb0);
+                        cb1 = TSimd.MultiplyAdd(row, b1, cb1);
+                    }
+
+                    i++;
+                    b += 2 * TSimd.Lanes;
+                }
+                while (i < blockEnd);
             }
             while (i < end);
         }

@@ -6,13 +6,13 @@ using KernelAD.Graph;
 namespace KernelAD.Backends.Cpu;
 
 /// <summary>
-/// Y = residual + activation(X·Wᵀ + bias): X [M, K] in <see cref="RowTiles"/>, W packed, bias and residual optional, residual [M, N] row-major and
+/// Y = residual + activation(X·Wᵀ + bias): X [M, K] row-major or in <see cref="RowTiles"/>, W packed, bias and residual optional, residual [M, N] row-major and
 /// possibly the same memory as Y, Y [M, N] row-major or in row tiles.
 /// </summary>
 internal sealed unsafe class LinearStep : CpuStep
 {
     // What a part reads again and again has to stay in the second-level cache: a block of X rows, and beside it one panel of W.
-    private const long RowBlockBytes = 512 * 1024;
+    private const long RowBlockBytes = 256 * 1024;
 
     // Longer rows are multiplied in sections of about this many columns: a tile's section stays in the first-level cache, and more rows fit into a
     // block. Sections depend on K alone, so that the order of additions is the same for every matrix.
@@ -26,6 +26,7 @@ internal sealed unsafe class LinearStep : CpuStep
     private readonly BufferRef _x;
     private readonly BufferRef _y;
     private readonly BufferRef? _residual;
+    private readonly bool _xRowTiles;
     private readonly bool _yRowTiles;
     private readonly Epilogue _epilogue;
     private readonly int _tiles;
@@ -37,11 +38,12 @@ internal sealed unsafe class LinearStep : CpuStep
     /// <summary>Creates the step.</summary>
     /// <param name="m">Rows.</param>
     /// <param name="weights">W and bias.</param>
-    /// <param name="x">[M, K] in row tiles.</param>
-    /// <param name="y">[M, N]; of a buffer in row tiles the row stride is not used.</param>
+    /// <param name="x">[M, K]; of a buffer in row tiles the row stride is not used.</param>
+    /// <param name="y">[M, N]; likewise.</param>
     /// <param name="yRowTiles">Whether Y is written in row tiles.</param>
     /// <param name="activation">What is applied to X·Wᵀ + bias.</param>
     /// <param name="residual">[M, N] row-major, added last.</param>
+    /// <param name="xRowTiles">Whether X is in row tiles.</param>
     public LinearStep(
         int m,
         PackedWeights weights,
@@ -49,13 +51,15 @@ internal sealed unsafe class LinearStep : CpuStep
         BufferRef y,
         bool yRowTiles = false,
         Activation activation = Activation.None,
-        BufferRef? residual = null)
+        BufferRef? residual = null,
+        bool xRowTiles = true)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(m);
         M = m;
         _weights = weights;
         _x = x;
         _y = y;
+        _xRowTiles = xRowTiles;
         _yRowTiles = yRowTiles;
         _residual = residual;
         _epilogue = new Epilogue(yRowTiles, activation, activateSum: false);
@@ -114,6 +118,7 @@ internal sealed unsafe class LinearStep : CpuStep
         float* y = _y.Resolve(run);
         float* residual = _residual?.Resolve(run);
         long residualStride = _residual.GetValueOrDefault().RowStride;
+        float** sources = stackalloc float*[SimdTier.TileRows];
         float** targets = stackalloc float*[SimdTier.TileRows];
         long tileFloats = RowTiles.Size(1, K);
         for (int first = 0; first < K; first += _section)
@@ -133,16 +138,18 @@ internal sealed unsafe class LinearStep : CpuStep
                     int rows = Math.Min(SimdTier.TileRows, M - row);
                     if (last && residual != null)
                         PrefetchRows(residual + (row * residualStride) + (panel * SimdTier.PanelColumns), rows);
-                    Gemm.MultiplyTile<TSimd, TVector>(
-                        rows,
-                        x + (tile * tileFloats) + (first * SimdTier.TileRows),
-                        right,
-                        length,
-                        product,
-                        SimdTier.PanelColumns,
-                        TSimd.Lanes,
-                        accumulate: first > 0,
-                        next);
+                    if (_xRowTiles)
+                    {
+                        float* left = x + (tile * tileFloats) + (first * SimdTier.TileRows);
+                        Gemm.MultiplyTile<TSimd, TVector>(
+                            rows, left, right, length, product, SimdTier.PanelColumns, TSimd.Lanes, accumulate: first > 0, next);
+                    }
+                    else
+                    {
+                        SetSources(sources, x + first, row);
+                        Gemm.MultiplyGathered<TSimd, TVector>(rows, sources, 0, length, 0, 1, right, product, accumulate: first > 0, next);
+                    }
+
                     next += length / RowTiles.BlockColumns * GemmKernels.PrefetchedPerBlock;
                     if (last)
                     {
@@ -156,6 +163,14 @@ internal sealed unsafe class LinearStep : CpuStep
                 }
             }
         }
+    }
+
+    /// <summary>Finds where the rows of a tile are; those beyond the last are the last again.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void SetSources(float** sources, float* x, int row)
+    {
+        for (int r = 0; r < SimdTier.TileRows; r++)
+            sources[r] = x + (Math.Min(row + r, M - 1) * _x.RowStride);
     }
 
     /// <summary>Finds where the rows of a tile go.</summary>

@@ -75,6 +75,9 @@ internal unsafe interface ISimd<TVector>
     /// <summary>a · 2ⁿ for an integral <paramref name="n"/> in −252 … 254, right into the subnormal numbers and to infinity.</summary>
     static abstract TVector ScaleByPowerOf2(TVector a, TVector n);
 
+    /// <summary>a · 2ⁿ for an integral <paramref name="n"/>, if a and the result are normal numbers.</summary>
+    static abstract TVector AddToExponent(TVector a, TVector n);
+
     /// <summary>All bits set in the lanes where a &lt; b, none elsewhere and where either is NaN.</summary>
     static abstract TVector LessThan(TVector a, TVector b);
 
@@ -168,6 +171,12 @@ internal unsafe struct Simd512 : ISimd<Vector512<float>>
         Vector512<int> half = exponent >> 1;
         return a * PowerOf2(half) * PowerOf2(exponent - half);
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> AddToExponent(Vector512<float> a, Vector512<float> n) =>
+        Avx512F.IsSupported
+            ? Avx512F.Scale(a, n)
+            : (a.AsInt32() + (Vector512.ConvertToInt32Native(n) << 23)).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> LessThan(Vector512<float> a, Vector512<float> b) => Vector512.LessThan(a, b);
@@ -268,6 +277,10 @@ internal unsafe struct Simd256 : ISimd<Vector256<float>>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> AddToExponent(Vector256<float> a, Vector256<float> n) =>
+        (a.AsInt32() + (Vector256.ConvertToInt32Native(n) << 23)).AsSingle();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> LessThan(Vector256<float> a, Vector256<float> b) => Vector256.LessThan(a, b);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -357,6 +370,10 @@ internal unsafe struct Simd128 : ISimd<Vector128<float>>
         Vector128<int> half = exponent >> 1;
         return a * PowerOf2(half) * PowerOf2(exponent - half);
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> AddToExponent(Vector128<float> a, Vector128<float> n) =>
+        (a.AsInt32() + (Vector128.ConvertToInt32Native(n) << 23)).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<float> LessThan(Vector128<float> a, Vector128<float> b) => Vector128.LessThan(a, b);

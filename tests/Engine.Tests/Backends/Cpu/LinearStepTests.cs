@@ -13,6 +13,7 @@ public sealed unsafe class LinearStepTests
     public void Equals_the_reference(
         [ValueSource(nameof(Shapes))] (int M, int N, int K) shape,
         [Values] Activation activation,
+        [Values] bool xRowTiles,
         [Values] bool rowTiles,
         [Values] bool residual)
     {
@@ -21,7 +22,7 @@ public sealed unsafe class LinearStepTests
         (float[] weight, float[] bias) = Parameters(random, n, k);
         using MemoryPool memory = new();
         PackedWeights packed = Packing.Pack(memory, weight, n, k, bias);
-        using GuardedMatrix x = GuardedMatrix.Random(random, m, k, rowTiles: true);
+        using GuardedMatrix x = GuardedMatrix.Random(random, m, k, xRowTiles, stride: k + 3);
         using GuardedMatrix added = GuardedMatrix.Random(random, m, n, stride: n + 5);
         using GuardedMatrix y = new(m, n, rowTiles, stride: n + 2);
 
@@ -30,7 +31,7 @@ public sealed unsafe class LinearStepTests
             x[m / 2, i] *= 1000;
         for (int i = 0; i < m; i++)
             x[i, k / 2] *= 1000;
-        WorkerTeam.Shared.RunAll([new LinearStep(m, packed, x.Ref, y.Ref, rowTiles, activation, residual ? added.Ref : null)], default, 2);
+        WorkerTeam.Shared.RunAll([new LinearStep(m, packed, x.Ref, y.Ref, rowTiles, activation, residual ? added.Ref : null, xRowTiles)], default, 2);
 
         for (int r = 0; r < m; r++)
         {

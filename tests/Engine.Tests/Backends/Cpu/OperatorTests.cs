@@ -75,8 +75,9 @@ internal sealed class OperatorTests
         float[] x = Values(shape), w = Values(new Shape(7, 17), 2);
         using OperatorRun run = new();
 
-        (float[] y, _) = run.Run(run.Add(new Linear(HasBias: false, Activation.Tanh), run.Input(x, shape), run.Parameter(w, new Shape(7, 17, 1, 1))));
+        (float[] y, string[] steps) = run.Run(run.Add(new Linear(HasBias: false, Activation.Tanh), run.Input(x, shape), run.Parameter(w, new Shape(7, 17, 1, 1))));
 
+        Assert.That(steps.Single(), Is.EqualTo("Linear+Tanh"), "a narrow layer reads its operand in place");
         for (int i = 0; i < y.Length; i++)
         {
             double sum = Enumerable.Range(0, 17).Sum(k => (double)x[(i / 7 * 17) + k] * w[(i % 7 * 17) + k]);
