@@ -14,7 +14,7 @@ internal static class Convolution
     /// <summary>The kernels to compile.</summary>
     public static IEnumerable<KernelDefinition> Definitions()
     {
-        MainLoop exact = new("FFMA", 0.78), fast128 = new("HMMA", 0.43), fast64 = new("HMMA", 0.22);
+        MainLoop exact = new("FFMA", 0.78), fast128 = new("HMMA", 0.43), fast64 = new("HMMA", 0.21);
         yield return Kernel("convolution_fp32_64", 4, Linear.ExactBytes64, 104, Exact<Exact64, AsyncCopy>, Exact<Exact64, DirectCopy>, exact);
         yield return Kernel("convolution_fp16_128", 2, Linear.FastBytes128, 224, Fast<Fast128, HalfUnit, AsyncCopy>, Fast<Fast128, HalfUnitTuring, DirectCopy>, fast128);
         yield return Kernel("convolution_fp16_64", 4, Linear.FastBytes64, 96, Fast<Fast64, HalfUnit, AsyncCopy>, Fast<Fast64, HalfUnitTuring, DirectCopy>, fast64);
