@@ -39,6 +39,21 @@ internal sealed class OperatorTests
         }
     }
 
+    /// <summary>Its operand dies with the layer, but must not be written over: it is still being multiplied.</summary>
+    [Test]
+    public void A_layer_whose_residual_is_its_own_operand([Values(8, 40)] int width)
+    {
+        Shape shape = new(61, width), weight = new(width, width);
+        using OperatorRun run = new();
+        Node x = run.Input(Values(shape), shape), v = run.Parameter(Values(weight, 2), weight), w = run.Parameter(Values(weight, 3), weight);
+        Node hidden = run.Add(new Linear(HasBias: false), x, v);
+        (float[] expected, _) = run.Run(run.Add(new Binary(BinaryFunction.Add), run.Add(new Linear(HasBias: false), hidden, w), hidden));
+
+        (float[] found, _) = run.Run(run.Add(new Linear(HasBias: false, HasResidual: true), hidden, w, hidden));
+
+        Assert.That(found, Is.EqualTo(expected).Within(1e-5));
+    }
+
     [Test]
     public void A_transposed_convolution()
     {

@@ -57,6 +57,11 @@ internal sealed class OperatorTests
 
         yield return Case("a quotient with a number for each pixel", run => run.Add(
             new Binary(BinaryFunction.Divide), Maps(run, 3, 5, 8), run.Add(new Affine(1, 2), Operand(run, new Shape(3, 5, 1)))));
+        yield return Case("a linear layer whose residual is its own operand", run =>
+        {
+            Node x = Linear(run, Maps(run, 7, 9, 24), 24);
+            return run.Add(new Binary(BinaryFunction.Add), Linear(run, x, 24), x);
+        });
         yield return Case("a softmax of a linear layer", run => run.Add(new Softmax(), Linear(run, Maps(run, 3, 5, 16), 150)));
         yield return Case("a squash", run => run.Add(new Squash(), Maps(run, 3, 5, 33)));
         yield return Case("a Euclidean distance and what is added to it", run =>
