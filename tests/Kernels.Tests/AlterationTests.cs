@@ -61,8 +61,8 @@ internal sealed partial class AlterationTests
     /// <summary>Products that fill a tile, by every way through the epilogue.</summary>
     private static Func<DeviceBench, string?>[] Linears(string kernel) =>
     [
-        KernelCases.Linear(kernel, 64, 64, 40, EpilogueFunction.Gelu, whole: true),
-        KernelCases.Linear(kernel, 64, 63, 40, EpilogueFunction.Swish, whole: true),
+        .. Enum.GetValues<EpilogueFunction>().Select(f => KernelCases.Linear(kernel, 64, 64, 40, f, whole: true)),
+        .. Enum.GetValues<EpilogueFunction>().Select(f => KernelCases.Linear(kernel, 64, 63, 40, f, whole: true, activateSum: true)),
         KernelCases.Linear(kernel, 64, 64, 40, EpilogueFunction.Relu),
     ];
 

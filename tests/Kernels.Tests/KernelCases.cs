@@ -42,8 +42,9 @@ internal static class KernelCases
     /// <param name="k">Width.</param>
     /// <param name="function">The epilogue's function.</param>
     /// <param name="whole">Whether a bias, a scale and a residual are there too.</param>
+    /// <param name="activateSum">Whether the function comes last.</param>
     public static Func<DeviceBench, string?> Linear(
-        string kernel, int m, int n, int k, EpilogueFunction function = EpilogueFunction.None, bool whole = false) => bench =>
+        string kernel, int m, int n, int k, EpilogueFunction function = EpilogueFunction.None, bool whole = false, bool activateSum = false) => bench =>
     {
         StorageType operand = Operand(kernel);
         float[] x = Operands(m * k, 1, operand), w = Operands(n * k, 2, operand);
@@ -51,6 +52,7 @@ internal static class KernelCases
         DeviceArray y = bench.Poisoned(m * n);
         LinearArguments a = LinearReference.Arguments(bench, operand, x, w, y, m, n, k);
         a.Function = function;
+        a.ActivateSum = activateSum ? 1 : 0;
         if (whole)
         {
             bias = TestData.Values(n, 3, outliers: false);
@@ -63,8 +65,9 @@ internal static class KernelCases
         }
 
         bench.Run(kernel, LinearReference.Grid(m, n, kernel.EndsWith("128", StringComparison.Ordinal) ? 128 : 64), a);
-        return LinearReference.Deviation(bench.Read(y), x, w, m, n, k, (row, column, sum) =>
-            (LinearReference.Apply(function, sum + bias[column]) * scale[column]) + residual[(row * n) + column], gain: 3);
+        return LinearReference.Deviation(bench.Read(y), x, w, m, n, k, (row, column, sum) => activateSum
+            ? LinearReference.Apply(function, ((sum + bias[column]) * scale[column]) + residual[(row * n) + column])
+            : (LinearReference.Apply(function, sum + bias[column]) * scale[column]) + residual[(row * n) + column], gain: 3);
     };
 
     /// <summary>LayerNorm, without weights, with the Linear behind it.</summary>
