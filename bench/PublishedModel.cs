@@ -71,7 +71,7 @@ internal sealed record PublishedModel(string Key, Model Model, int Rounds, int R
     }
 
     private static PublishedModel Quick(string key, string name, [StringSyntax(StringSyntaxAttribute.Json)] string config) =>
-        new(key, Create(name, config), Rounds: 21, RunsPerRound: 5, Loads: 3, CountsAllocations: true, MemoryCap: null);
+        new(key, Create(name, config), Rounds: 21, RunsPerRound: 5, Loads: 3, CountsAllocations: name == "ViTAD", MemoryCap: null);
 
     private static PublishedModel Long(string key, string name, long? memoryCap, [StringSyntax(StringSyntaxAttribute.Json)] string config) =>
         new(key, Create(name, config), Rounds: 5, RunsPerRound: 1, Loads: 1, CountsAllocations: false, memoryCap);

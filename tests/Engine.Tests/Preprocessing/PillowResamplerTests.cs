@@ -130,7 +130,7 @@ internal sealed class PillowResamplerTests
     {
         double scale = (double)input / output;
         double f = Math.Max(scale, 1);
-        double support = filter == Interpolation.Bilinear ? f : 2 * f;
+        double support = f * filter switch { Interpolation.Bilinear => 1, Interpolation.Bicubic => 2, _ => 3 };
         for (int i = 0; i < output; i++)
         {
             double centre = (i + 0.5) * scale;
@@ -156,8 +156,12 @@ internal sealed class PillowResamplerTests
         x = Math.Abs(x);
         if (filter == Interpolation.Bilinear)
             return Math.Max(0, 1 - x);
+        if (filter == Interpolation.Lanczos)
+            return x < 3 ? Sinc(x) * Sinc(x / 3) : 0;
         return x < 1 ? (((1.5 * x) - 2.5) * x * x) + 1 : x < 2 ? ((((x - 5) * x) + 8) * x - 4) * -0.5 : 0;
     }
+
+    private static double Sinc(double x) => x == 0 ? 1 : Math.Sin(Math.PI * x) / (Math.PI * x);
 
     private static (int Width, int Height) Extent(string text)
     {
