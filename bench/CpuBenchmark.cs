@@ -30,8 +30,11 @@ internal sealed record Comparison(
 /// </summary>
 internal static class CpuBenchmark
 {
-    /// <summary>Largest difference of the two maps over the range of values in them: far above rounding, far below any mistake.</summary>
-    private const double MapTolerance = 1e-3;
+    /// <summary>
+    /// Largest difference of the two maps over the range of values in them: far below any mistake, and above rounding even where random weights let it grow from layer to layer
+    /// (0.23 % in EfficientNet-B4, whose values reach 4e5 with them).
+    /// </summary>
+    private const double MapTolerance = 1e-2;
 
     private const int AllocationCalls = 1000;
 
