@@ -5,11 +5,23 @@ return args switch
     ["--worker", string kind, string model, string threads] => Worker.Serve(kind, model, int.Parse(threads), memoryCap: null),
     ["--worker", string kind, string model, string threads, string cap] => Worker.Serve(kind, model, int.Parse(threads), long.Parse(cap)),
     ["cpu", ..] => CpuBenchmark.Run(Options.Parse(args.AsSpan(1))),
+    ["models", string folder, .. string[] keys] => WriteModels(folder, keys),
     _ => Usage(),
 };
 
+static int WriteModels(string folder, string[] keys)
+{
+    Directory.CreateDirectory(folder);
+    foreach (PublishedModel model in PublishedModel.All.Where(m => keys.Length == 0 || keys.Contains(m.Key)))
+    {
+        Console.WriteLine(model.Write(folder).Safetensors);
+    }
+
+    return 0;
+}
+
 static int Usage()
 {
-    Console.Error.WriteLine("usage: bench/run.sh cpu [--models vitad,intra,uniad,adtr,vtadl,utrad] [--threads 1,2] [--rounds N] [--no-gemm]");
+    Console.Error.WriteLine("usage: bench/run.sh cpu [--models vitad,intra,uniad,adtr,vtadl,utrad] [--threads 1,2] [--rounds N] [--no-gemm] | models FOLDER [KEY…]");
     return 2;
 }

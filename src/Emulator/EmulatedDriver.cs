@@ -18,7 +18,7 @@ namespace KernelAD.Emulator;
 /// (<see cref="CudaException.IsContextLost"/>), with the finding's text; see <see cref="Findings"/>.
 /// </para>
 /// </remarks>
-public sealed partial class EmulatedDriver : ICudaDriver
+public partial class EmulatedDriver : ICudaDriver
 {
     private static long _lastHandle = 0x1000;
 

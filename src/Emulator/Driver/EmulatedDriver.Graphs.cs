@@ -3,7 +3,7 @@ using KernelAD.Interop;
 namespace KernelAD.Emulator;
 
 /// <summary>Captures and graphs. A capture is thread-local (<c>CU_STREAM_CAPTURE_MODE_THREAD_LOCAL</c>): only the thread that began it is hindered.</summary>
-public sealed partial class EmulatedDriver
+public partial class EmulatedDriver
 {
     /// <inheritdoc/>
     public void BeginCapture(CudaStream stream)

@@ -3,7 +3,7 @@ using KernelAD.Interop;
 namespace KernelAD.Emulator;
 
 /// <summary>Modules and kernels.</summary>
-public sealed unsafe partial class EmulatedDriver
+public unsafe partial class EmulatedDriver
 {
     /// <inheritdoc/>
     public CudaModule LoadModule(CudaContext context, string name, string ptx)

@@ -4,7 +4,7 @@ using KernelAD.Interop;
 namespace KernelAD.Emulator;
 
 /// <summary>Memory and copies.</summary>
-public sealed unsafe partial class EmulatedDriver
+public unsafe partial class EmulatedDriver
 {
     private const int PinnedAlignment = 4096;
 

@@ -3,7 +3,7 @@ using KernelAD.Interop;
 namespace KernelAD.Emulator;
 
 /// <summary>Streams and events.</summary>
-public sealed partial class EmulatedDriver
+public partial class EmulatedDriver
 {
     /// <inheritdoc/>
     public CudaStream CreateStream(CudaContext context)

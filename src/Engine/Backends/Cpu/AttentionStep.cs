@@ -222,7 +222,7 @@ internal sealed unsafe class AttentionStep : CpuStep
         {
             float* maximum = scratch + _maximumOffset + row + r;
             float* sum = scratch + _sumOffset + row + r;
-            mask?.HideKeys(r, scores + (r * RowTiles.BlockColumns));
+            mask?.HideKeys<TSimd, TVector>(r, scores + (r * RowTiles.BlockColumns));
 
             // A row that has seen no key yet begins with a finite maximum, from which the −∞ of hidden keys has a distance.
             float before = firstBlock ? float.MinValue : *maximum;
@@ -318,7 +318,7 @@ internal sealed unsafe class AttentionStep : CpuStep
     /// <summary>Where a key's logit lies in a row of a row tile.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static float* LogitOf(float* row, int key) =>
-        row + (key / RowTiles.BlockColumns * SimdTier.TileRows * RowTiles.BlockColumns) + (key % RowTiles.BlockColumns);
+        row + ((uint)key / RowTiles.BlockColumns * (uint)(SimdTier.TileRows * RowTiles.BlockColumns)) + ((uint)key % RowTiles.BlockColumns);
 
     private void Scale<TSimd, TVector>(float* row, float factor)
         where TSimd : ISimd<TVector>
@@ -373,6 +373,7 @@ internal sealed unsafe class AttentionStep : CpuStep
         private readonly int _bottom;
         private readonly int _left;
         private readonly int _right;
+        private readonly bool _hidesBlocks;
 
         public MaskedTile(NeighborMask mask, int firstQuery, int queries, int firstKey, int keys)
         {
@@ -387,6 +388,8 @@ internal sealed unsafe class AttentionStep : CpuStep
             _bottom = firstY + mask.RadiusY;
             _left = (oneRow ? lastX : mask.Width - 1) - mask.RadiusX;
             _right = (oneRow ? firstX : 0) + mask.RadiusX;
+            bool wholeRows = _left <= 0 && _right >= mask.Width - 1;
+            _hidesBlocks = _top <= _bottom && (wholeRows || _right - _left + 1 >= BlockKeys);
         }
 
         /// <summary>Keys that are multiplied or left out together.</summary>
@@ -395,6 +398,8 @@ internal sealed unsafe class AttentionStep : CpuStep
         /// <summary>Whether no query of the tile sees any key of the block in which a key lies.</summary>
         public bool HidesBlockOf(int key)
         {
+            if (!_hidesBlocks)
+                return false;
             int first = key / BlockKeys * BlockKeys;
             (int firstY, int firstX) = Math.DivRem(_firstKey + first, _mask.Width);
             (int lastY, int lastX) = Math.DivRem(_firstKey + Math.Min(first + BlockKeys, _keys) - 1, _mask.Width);
@@ -417,19 +422,23 @@ internal sealed unsafe class AttentionStep : CpuStep
         }
 
         /// <summary>Sets the logits of the keys that a query does not see to −∞.</summary>
-        public void HideKeys(int query, float* logits)
+        public void HideKeys<TSimd, TVector>(int query, float* logits)
+            where TSimd : ISimd<TVector>
+            where TVector : struct
         {
+            // Whole vectors are rewritten: the softmax loads them next, which would have to wait for single floats stored into them.
+            TVector hidden = TSimd.Broadcast(float.NegativeInfinity);
             (int y, int x) = Math.DivRem(_firstQuery + query, _mask.Width);
             int left = Math.Max(x - _mask.RadiusX, 0), right = Math.Min(x + _mask.RadiusX, _mask.Width - 1);
             for (int row = Math.Max(y - _mask.RadiusY, 0); row <= Math.Min(y + _mask.RadiusY, _mask.Height - 1); row++)
             {
                 int first = Math.Max((row * _mask.Width) + left - _firstKey, 0), end = Math.Min((row * _mask.Width) + right + 1 - _firstKey, _keys);
-                float* logit = LogitOf(logits, first);
-                for (int key = first; key < end; logit++)
+                for (int key = first & -TSimd.Lanes; key < end; key += TSimd.Lanes)
                 {
-                    *logit = float.NegativeInfinity;
-                    if (++key % RowTiles.BlockColumns == 0)
-                        logit += (SimdTier.TileRows - 1) * RowTiles.BlockColumns;
+                    float* logit = LogitOf(logits, key);
+                    TVector value = TSimd.Load(logit);
+                    TVector after = TSimd.Select(TSimd.LessThan(TSimd.Indices, TSimd.Broadcast(end - key)), hidden, value);
+                    TSimd.Store(TSimd.Select(TSimd.LessThan(TSimd.Indices, TSimd.Broadcast(first - key)), value, after), logit);
                 }
             }
         }

@@ -215,6 +215,8 @@ internal sealed unsafe class ConvolutionStep : CpuStep
                         segments,
                         right,
                         product,
+                        SimdTier.PanelColumns,
+                        TSimd.Lanes,
                         accumulate: first > 0,
                         next);
                     next += segments * Split.Most(length, RowTiles.BlockColumns) * GemmKernels.PrefetchedPerBlock;

@@ -185,28 +185,45 @@ internal sealed class CpuCompiler : GraphLowering
 
     private void EmitLinear(Node node, Linear op)
     {
+        if (IsExpansion(node))
+        {
+            return; // part of the depthwise convolution that reads it
+        }
+
         Shape y = Local(node);
         int rows = checked((int)y.Rows), n = y[-1], k = node.Inputs[1].Shape[1];
-        Value x = LeftOperand(node.Inputs[0]);
+        Node left = node.Inputs[0];
+        Value? gate = IsGating(left) ? Dense(left.Inputs[1]) : null;
+        Value x = gate is null ? LeftOperand(left) : Dense(left.Inputs[0]);
         Value? residual = op.HasResidual ? Dense(node.Inputs[^1]) : null;
-        Value result = residual is not null && DiesAt(node.Inputs[^1], node) ? InPlace(node, residual) : NewValue(node);
-        EmitGemm(node, result, x, node.Inputs[1], op.HasBias ? node.Inputs[2] : null, residual, op.Activation, rows, n, k);
+        EmitGemm(node, ResultOver(node, residual), x, node.Inputs[1], op.HasBias ? node.Inputs[2] : null, residual, op.Activation, rows, n, k, gate);
     }
 
     private void EmitGemm(
-        Node node, Value result, Value x, Node weight, Node? bias, Value? residual, Activation activation, int rows, int n, int k)
+        Node node, Value result, Value x, Node weight, Node? bias, Value? residual, Activation activation, int rows, int n, int k, Value? gate = null)
     {
+        int images = gate is null ? 1 : node.Shape[0];
         PackedWeights packed = _weights.Packed(((Parameter)weight.Operator).Key, (bias?.Operator as Parameter)?.Key, n, k);
         bool sliced = InRegion;
         Step(
             node,
             ParameterName(weight),
-            Kind("Linear", activation, residual is not null, activateSum: false),
-            reads: [x, residual],
+            Kind(gate is null ? "Linear" : "Gated Linear", activation, residual is not null, activateSum: false),
+            reads: [x, residual, gate],
             writes: result,
             extraBytes: 4L * n * k,
             () => new LinearStep(
-                rows, packed, Ref(x, sliced), Ref(result, sliced), result.Tiled, activation, residual is null ? null : Ref(residual, sliced), x.Tiled));
+                rows,
+                packed,
+                Ref(x, sliced),
+                Ref(result, sliced),
+                result.Tiled,
+                activation,
+                residual is null ? null : Ref(residual, sliced),
+                x.Tiled,
+                gate is null ? null : Ref(gate, sliced),
+                images),
+            flops: node.Flops / Math.Max(1, InRegion ? Slices : 1) + (gate is null ? 0 : node.Inputs[0].Flops));
     }
 
     private void EmitConvolution(Node node, Convolution op)
@@ -216,15 +233,22 @@ internal sealed class CpuCompiler : GraphLowering
         string key = ((Parameter)node.Inputs[1].Operator).Key;
         string? biasKey = op.HasBias ? (node.Inputs[2].Operator as Parameter)?.Key : null;
         bool depthwise = IsDepthwise(node);
-        Value source = Dense(node.Inputs[0]);
+        Node? expansion = IsExpansion(node.Inputs[0]) ? node.Inputs[0] : null;
+        Value source = Dense(expansion?.Inputs[0] ?? node.Inputs[0]);
         Value? residual = op.HasResidual ? Dense(node.Inputs[^1]) : null;
-        Value result = residual is not null && DiesAt(node.Inputs[^1], node) ? InPlace(node, residual) : NewValue(node);
+        Value result = ResultOver(node, residual);
         Func<CpuStep> create;
         if (depthwise)
         {
             DepthwiseWeights weights = _weights.Prepare("depthwise", key, biasKey, w.Count, w[0], (m, t, b) => new DepthwiseWeights(m, t, b, w[0]));
-            create = () => new DepthwiseStep(
-                weights, shape, x[0], Ref(source, false), Ref(result, false), result.Tiled, op.Activation, residual is null ? null : Ref(residual, false), op.ActivateSum);
+            DepthwiseRows rows = new(weights, shape, result.Tiled, op.Activation, op.ActivateSum);
+            if (expansion is not null)
+            {
+                EmitExpandedDepthwise(node, expansion, rows, shape, source, result);
+                return;
+            }
+
+            create = () => new DepthwiseStep(rows, shape, x[0], Ref(source, false), Ref(result, false), residual is null ? null : Ref(residual, false));
         }
         else
         {
@@ -243,6 +267,53 @@ internal sealed class CpuCompiler : GraphLowering
             writes: result,
             extraBytes: 4 * w.Count,
             create);
+    }
+
+    private void EmitExpandedDepthwise(Node node, Node expansion, DepthwiseRows rows, ConvolutionShape shape, Value source, Value result)
+    {
+        Linear op = (Linear)expansion.Operator;
+        Node weight = expansion.Inputs[1];
+        PackedWeights packed = _weights.Packed(
+            ((Parameter)weight.Operator).Key, op.HasBias ? ((Parameter)expansion.Inputs[2].Operator).Key : null, weight.Shape[0], weight.Shape[1]);
+        string depthwise = Kind($"Depthwise {shape.KernelHeight}x{shape.KernelWidth}{(shape.Stride == 1 ? "" : $"/{shape.Stride}")}", ((Convolution)node.Operator).Activation, false, false);
+        Step(
+            node,
+            ParameterName(weight),
+            $"{Kind("Linear", op.Activation, false, false)}, {depthwise}",
+            reads: [source],
+            writes: result,
+            extraBytes: 4 * (weight.Shape.Count + node.Inputs[1].Shape.Count + expansion.Inputs[0].Shape.Count - expansion.Shape.Count),
+            () => new ExpandedDepthwiseStep(packed, op.Activation, rows, shape, node.Shape[0], Ref(source, false), Ref(result, false)),
+            flops: node.Flops + expansion.Flops);
+    }
+
+    /// <summary>
+    /// Whether a layer is computed as part of the depthwise convolution that reads it. The rows of its operand are then multiplied where they are; from some width on
+    /// packing them would pay, and the product outweighs what is saved.
+    /// </summary>
+    private bool IsExpansion(Node node) =>
+        node.Operator is Linear { HasResidual: false } && node.Shape.Rank == 4 && !node.Sliced && !IsResult(node)
+        && node.Inputs[1].Shape[1] <= MostUnpackedColumns
+        && Users(node).Count() == 1 && Users(node).Single() is Node user && IsDepthwise(user) && user.Operator is Convolution { HasResidual: false };
+
+    /// <summary>
+    /// Whether a product of pictures and one factor per picture and channel is computed as part of the linear layer that reads it (see <see cref="LinearStep"/>). That is so
+    /// for any number of pictures or for none, since the order of the multiplications shows in the last bits.
+    /// </summary>
+    private bool IsGating(Node node) =>
+        node.Operator is Binary { Function: BinaryFunction.Multiply } && node.Shape.Rank == 4 && !node.Sliced && !IsResult(node)
+        && node.Inputs[0].Shape == node.Shape
+        && node.Inputs[1].Shape is { Rank: 4 } gate && gate[0] == node.Shape[0] && gate[1] == 1 && gate[2] == 1 && gate[3] == node.Shape[3]
+        && Users(node).Count() == 1 && Users(node).Single() is { Operator: Linear } user && user.Inputs[0] == node && user.Inputs.Count(i => i == node) == 1
+        && user.Shape[3] < (long)node.Shape[1] * node.Shape[2];
+
+    /// <summary>Where a layer's result goes: over its residual, if nobody needs that afterwards, or into memory of its own.</summary>
+    private Value ResultOver(Node node, Value? residual)
+    {
+        // An expansion is computed when the depthwise convolution is, so its operand lives until then.
+        bool dies = residual is not null && DiesAt(node.Inputs[^1], node)
+            && Users(node.Inputs[^1]).All(u => !IsExpansion(u) || Users(u).Single().Id <= node.Id);
+        return dies ? InPlace(node, residual!) : NewValue(node);
     }
 
     /// <summary>Whether each channel of a convolution's result sees one channel of its own.</summary>
@@ -319,6 +390,11 @@ internal sealed class CpuCompiler : GraphLowering
 
     private void EmitBinary(Node node, Binary op)
     {
+        if (IsGating(node))
+        {
+            return; // part of the linear layer that reads it
+        }
+
         Value a = Dense(node.Inputs[0]), b = Dense(node.Inputs[1]), y = NewValue(node);
         Shape left = Local(node.Inputs[0]), right = Local(node.Inputs[1]);
         BinaryOperation operation = op.Function switch
@@ -576,7 +652,7 @@ internal sealed class CpuCompiler : GraphLowering
     /// </summary>
     private Value LeftOperand(Node node)
     {
-        long columns = Users(node).Where(u => u.Operator is Linear && u.Inputs[0] == node).Sum(u => (long)u.Shape[-1]);
+        long columns = Users(node).Where(u => u.Operator is Linear && u.Inputs[0] == node && !IsExpansion(u)).Sum(u => (long)u.Shape[-1]);
         Value value = Get(node);
         return value.Tiled ? value : columns > MostUnpackedColumns ? InTiles(node) : Dense(node);
     }
@@ -622,8 +698,9 @@ internal sealed class CpuCompiler : GraphLowering
         Shape local = Local(node);
         bool crosses = Crosses(node);
         bool tiled = (node.Operator is LayerNorm or Linear or Attention or Convolution { Groups: 1 } || IsDepthwise(node))
-            && !crosses && !IsResult(node)
-            && Users(node).Any() && Users(node).All(u => u.Operator is Linear && u.Inputs[0] == node && !u.Inputs.Skip(1).Contains(node));
+            && !crosses && !IsResult(node) && !IsGating(node.Inputs[0])
+            && Users(node).Any()
+            && Users(node).All(u => u.Operator is Linear && !IsExpansion(u) && u.Inputs[0] == node && !u.Inputs.Skip(1).Contains(node));
         Value value;
         if (tiled)
         {

@@ -54,27 +54,27 @@ internal static unsafe class Gemm
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void MultiplyGathered<TSimd, TVector>(
-        int count, float** rows, nint start, nint run, nint pitch, int segments, float* panel, float* c, bool accumulate, byte* prefetch)
+        int count, float** rows, nint start, nint run, nint pitch, int segments, float* panel, float* c, nint rowStride, nint vectorStride, bool accumulate, byte* prefetch)
         where TSimd : ISimd<TVector>
         where TVector : struct
     {
         if (SimdTier.TileRows == 12)
         {
             if (count > 8)
-                GemmKernels.MultiplyGathered<TSimd, TVector, Rows12>(rows, start, run, pitch, segments, panel, c, accumulate, prefetch);
+                GemmKernels.MultiplyGathered<TSimd, TVector, Rows12>(rows, start, run, pitch, segments, panel, c, rowStride, vectorStride, accumulate, prefetch);
             else if (count > 4)
-                GemmKernels.MultiplyGathered<TSimd, TVector, Rows8>(rows, start, run, pitch, segments, panel, c, accumulate, prefetch);
+                GemmKernels.MultiplyGathered<TSimd, TVector, Rows8>(rows, start, run, pitch, segments, panel, c, rowStride, vectorStride, accumulate, prefetch);
             else
-                GemmKernels.MultiplyGathered<TSimd, TVector, Rows4>(rows, start, run, pitch, segments, panel, c, accumulate, prefetch);
+                GemmKernels.MultiplyGathered<TSimd, TVector, Rows4>(rows, start, run, pitch, segments, panel, c, rowStride, vectorStride, accumulate, prefetch);
         }
         else
         {
             if (count > 4)
-                GemmKernels.MultiplyGathered<TSimd, TVector, Rows6>(rows, start, run, pitch, segments, panel, c, accumulate, prefetch);
+                GemmKernels.MultiplyGathered<TSimd, TVector, Rows6>(rows, start, run, pitch, segments, panel, c, rowStride, vectorStride, accumulate, prefetch);
             else if (count > 2)
-                GemmKernels.MultiplyGathered<TSimd, TVector, Rows4>(rows, start, run, pitch, segments, panel, c, accumulate, prefetch);
+                GemmKernels.MultiplyGathered<TSimd, TVector, Rows4>(rows, start, run, pitch, segments, panel, c, rowStride, vectorStride, accumulate, prefetch);
             else
-                GemmKernels.MultiplyGathered<TSimd, TVector, Rows2>(rows, start, run, pitch, segments, panel, c, accumulate, prefetch);
+                GemmKernels.MultiplyGathered<TSimd, TVector, Rows2>(rows, start, run, pitch, segments, panel, c, rowStride, vectorStride, accumulate, prefetch);
         }
     }
 }

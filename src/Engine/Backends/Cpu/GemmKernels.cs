@@ -184,12 +184,14 @@ internal static unsafe class GemmKernels
     /// <param name="pitch">Floats from one segment to the next.</param>
     /// <param name="segments">Number of segments.</param>
     /// <param name="b">A packed panel [segments · run][2 · Lanes].</param>
-    /// <param name="c">The tile of the product, rows of 2 · Lanes floats.</param>
+    /// <param name="c">The tile of the product.</param>
+    /// <param name="rowStride">Floats from one row of C to the next.</param>
+    /// <param name="vectorStride">Floats from the first vector of a row of C to the second.</param>
     /// <param name="accumulate">Whether C is added to, or overwritten.</param>
     /// <param name="prefetch">What will be needed next, as for <see cref="Multiply"/>.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void MultiplyGathered<TSimd, TVector, TRows>(
-        float** rows, nint start, nint run, nint pitch, int segments, float* b, float* c, bool accumulate, byte* prefetch)
+        float** rows, nint start, nint run, nint pitch, int segments, float* b, float* c, nint rowStride, nint vectorStride, bool accumulate, byte* prefetch)
         where TSimd : ISimd<TVector>
         where TVector : struct
         where TRows : struct, IRows
@@ -283,7 +285,6 @@ internal static unsafe class GemmKernels
             while (i < end);
         }
 
-        nint rowStride = 2 * TSimd.Lanes, vectorStride = TSimd.Lanes;
         StoreRow<TSimd, TVector>(c00, c01, c, vectorStride, accumulate);
         StoreRow<TSimd, TVector>(c10, c11, c += rowStride, vectorStride, accumulate);
         if (TRows.Count > 2)

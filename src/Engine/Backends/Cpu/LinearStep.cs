@@ -7,7 +7,8 @@ namespace KernelAD.Backends.Cpu;
 
 /// <summary>
 /// Y = residual + activation(X·Wᵀ + bias): X [M, K] row-major or in <see cref="RowTiles"/>, W packed, bias and residual optional, residual [M, N] row-major and
-/// possibly the same memory as Y, Y [M, N] row-major or in row tiles.
+/// possibly the same memory as Y, Y [M, N] row-major or in row tiles. A gate [images, K] scales the columns of each picture's rows of X; where there are more rows than
+/// output features, it is less work to scale the weights instead, (X·diag g)·Wᵀ = X·(W·diag g)ᵀ, a panel at a time just before it is multiplied.
 /// </summary>
 internal sealed unsafe class LinearStep : CpuStep
 {
@@ -28,7 +29,9 @@ internal sealed unsafe class LinearStep : CpuStep
     private readonly BufferRef? _residual;
     private readonly bool _xRowTiles;
     private readonly bool _yRowTiles;
+    private readonly BufferRef? _gate;
     private readonly Epilogue _epilogue;
+    private readonly int _rows;
     private readonly int _tiles;
     private readonly int _rowBlocks;
     private readonly int _panelGroups;
@@ -44,6 +47,8 @@ internal sealed unsafe class LinearStep : CpuStep
     /// <param name="activation">What is applied to X·Wᵀ + bias.</param>
     /// <param name="residual">[M, N] row-major, added last.</param>
     /// <param name="xRowTiles">Whether X is in row tiles.</param>
+    /// <param name="gate">[images, K]; X and Y are then row-major.</param>
+    /// <param name="images">Pictures that the rows belong to, if there is a gate.</param>
     public LinearStep(
         int m,
         PackedWeights weights,
@@ -52,10 +57,20 @@ internal sealed unsafe class LinearStep : CpuStep
         bool yRowTiles = false,
         Activation activation = Activation.None,
         BufferRef? residual = null,
-        bool xRowTiles = true)
+        bool xRowTiles = true,
+        BufferRef? gate = null,
+        int images = 1)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(m);
+        if ((images > 1 || gate is not null) && (xRowTiles || yRowTiles))
+        {
+            throw new ArgumentException("a gated product is row-major", nameof(gate));
+        }
+
         M = m;
+        Images = images;
+        _gate = gate;
+        _rows = m / images;
         _weights = weights;
         _x = x;
         _y = y;
@@ -64,7 +79,7 @@ internal sealed unsafe class LinearStep : CpuStep
         _residual = residual;
         _epilogue = new Epilogue(yRowTiles, activation, activateSum: false);
 
-        _tiles = (m + SimdTier.TileRows - 1) / SimdTier.TileRows;
+        _tiles = Split.Most(_rows, SimdTier.TileRows);
         int blocks = (weights.K + RowTiles.BlockColumns - 1) / RowTiles.BlockColumns;
         int sections = (weights.K + SectionColumns - 1) / SectionColumns;
         _section = (blocks + sections - 1) / sections * RowTiles.BlockColumns;
@@ -76,11 +91,14 @@ internal sealed unsafe class LinearStep : CpuStep
         _panelGroups = (int)((weights.Panels + groupPanels - 1) / groupPanels);
 
         // Of X and W the larger is read from memory once, the smaller again and again.
-        _rowsOuter = m > weights.N;
+        _rowsOuter = _rows > weights.N;
     }
 
     /// <summary>Rows.</summary>
     public int M { get; }
+
+    /// <summary>Pictures that the rows belong to.</summary>
+    public int Images { get; }
 
     /// <summary>Output features.</summary>
     public int N => _weights.N;
@@ -89,12 +107,15 @@ internal sealed unsafe class LinearStep : CpuStep
     public int K => _weights.K;
 
     /// <inheritdoc/>
-    public override int Parts => _rowBlocks * _panelGroups;
+    public override int Parts => Images * _rowBlocks * _panelGroups;
 
+    // Tiles of the product, then a section of a gated panel.
     /// <inheritdoc/>
-    public override int ScratchBytes => ProductFloats * sizeof(float) * (_section >= K ? 1 : Split.Most(_tiles, _rowBlocks) * Split.Most(_weights.Panels, _panelGroups));
+    public override int ScratchBytes => (ProductsFloats + (_gate is null ? 0 : Math.Min(_section, K) * SimdTier.PanelColumns)) * sizeof(float);
 
     private static int ProductFloats => SimdTier.TileRows * SimdTier.PanelColumns;
+
+    private int ProductsFloats => ProductFloats * (_section >= K ? 1 : Split.Most(_tiles, _rowBlocks) * Split.Most(_weights.Panels, _panelGroups));
 
     /// <inheritdoc/>
     public override void Run(in RunContext run, int part, byte* scratch)
@@ -111,13 +132,17 @@ internal sealed unsafe class LinearStep : CpuStep
         where TSimd : ISimd<TVector>
         where TVector : struct
     {
+        (int image, part) = Math.DivRem(part, _rowBlocks * _panelGroups);
         (int rowBlock, int panelGroup) = _rowsOuter ? (part / _panelGroups, part % _panelGroups) : (part % _rowBlocks, part / _rowBlocks);
         (int firstTile, int endTile) = Split.Range(_tiles, _rowBlocks, rowBlock);
         (int firstPanel, int endPanel) = Split.Range(_weights.Panels, _panelGroups, panelGroup);
-        float* x = _x.Resolve(run);
-        float* y = _y.Resolve(run);
-        float* residual = _residual?.Resolve(run);
+        long firstRow = (long)image * _rows;
         long residualStride = _residual.GetValueOrDefault().RowStride;
+        float* x = _x.Resolve(run) + (firstRow * _x.RowStride);
+        float* y = _y.Resolve(run) + (firstRow * _y.RowStride);
+        float* residual = _residual is BufferRef addend ? addend.Resolve(run) + (firstRow * residualStride) : null;
+        float* gate = _gate is BufferRef factors ? factors.Resolve(run) + ((long)image * K) : null;
+        float* gated = products + ProductsFloats;
         float** sources = stackalloc float*[SimdTier.TileRows];
         float** targets = stackalloc float*[SimdTier.TileRows];
         long tileFloats = RowTiles.Size(1, K);
@@ -129,13 +154,18 @@ internal sealed unsafe class LinearStep : CpuStep
             for (int panel = firstPanel; panel < endPanel; panel++)
             {
                 float* right = _weights.Panel(panel) + (first * SimdTier.PanelColumns);
+                if (gate != null)
+                {
+                    Scale<TSimd, TVector>(right, gate + first, length, gated);
+                    right = gated;
+                }
 
                 // The weights of a model exceed the caches: while this panel is multiplied with the tiles, the next one is fetched.
                 byte* next = (byte*)(_weights.Panel(Math.Min(panel + 1, _weights.Panels - 1)) + (first * SimdTier.PanelColumns));
                 for (int tile = firstTile; tile < endTile; tile++)
                 {
                     int row = tile * SimdTier.TileRows;
-                    int rows = Math.Min(SimdTier.TileRows, M - row);
+                    int rows = Math.Min(SimdTier.TileRows, _rows - row);
                     if (last && residual != null)
                         PrefetchRows(residual + (row * residualStride) + (panel * SimdTier.PanelColumns), rows);
                     if (_xRowTiles)
@@ -147,7 +177,8 @@ internal sealed unsafe class LinearStep : CpuStep
                     else
                     {
                         SetSources(sources, x + first, row);
-                        Gemm.MultiplyGathered<TSimd, TVector>(rows, sources, 0, length, 0, 1, right, product, accumulate: first > 0, next);
+                        Gemm.MultiplyGathered<TSimd, TVector>(
+                            rows, sources, 0, length, 0, 1, right, product, SimdTier.PanelColumns, TSimd.Lanes, accumulate: first > 0, next);
                     }
 
                     next += length / RowTiles.BlockColumns * GemmKernels.PrefetchedPerBlock;
@@ -165,12 +196,25 @@ internal sealed unsafe class LinearStep : CpuStep
         }
     }
 
+    /// <summary>Scales the rows of a panel.</summary>
+    private static void Scale<TSimd, TVector>(float* panel, float* factors, int length, float* scaled)
+        where TSimd : ISimd<TVector>
+        where TVector : struct
+    {
+        for (float* end = factors + length; factors < end; factors++)
+        {
+            TVector factor = TSimd.Broadcast(*factors);
+            for (int lane = 0; lane < SimdTier.PanelColumns; lane += TSimd.Lanes, panel += TSimd.Lanes, scaled += TSimd.Lanes)
+                TSimd.Store(TSimd.Multiply(TSimd.Load(panel), factor), scaled);
+        }
+    }
+
     /// <summary>Finds where the rows of a tile are; those beyond the last are the last again.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void SetSources(float** sources, float* x, int row)
     {
         for (int r = 0; r < SimdTier.TileRows; r++)
-            sources[r] = x + (Math.Min(row + r, M - 1) * _x.RowStride);
+            sources[r] = x + (Math.Min(row + r, _rows - 1) * _x.RowStride);
     }
 
     /// <summary>Finds where the rows of a tile go.</summary>

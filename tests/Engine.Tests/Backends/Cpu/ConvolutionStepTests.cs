@@ -79,15 +79,7 @@ internal sealed unsafe class ConvolutionStepTests
         runner.MakeWritable(residual);
 
         CpuStep step = depthwise
-            ? new DepthwiseStep(
-                new DepthwiseWeights(memory, data.Weight, data.Bias, c.Channels),
-                c.Shape,
-                c.Images,
-                x.Ref,
-                residual.Ref,
-                activation: activation,
-                residual: residual.Ref,
-                activateSum: activateSum)
+            ? new DepthwiseStep(Rows(memory, c, data, activation, activateSum), c.Shape, c.Images, x.Ref, residual.Ref, residual.Ref)
             : new ConvolutionStep(
                 ConvolutionPhase.Of(memory, data.Weight, data.Bias, c.Shape),
                 c.Source,
@@ -114,7 +106,7 @@ internal sealed unsafe class ConvolutionStepTests
         StepRunner.Matrix tiles = runner.Output(1, (int)RowTiles.Size(rows, c.OutputChannels));
 
         runner.Run(depthwise
-            ? new DepthwiseStep(new DepthwiseWeights(memory, data.Weight, data.Bias, c.Channels), c.Shape, c.Images, x.Ref, tiles.Ref, yRowTiles: true)
+            ? new DepthwiseStep(Rows(memory, c, data, yRowTiles: true), c.Shape, c.Images, x.Ref, tiles.Ref)
             : new ConvolutionStep(ConvolutionPhase.Of(memory, data.Weight, data.Bias, c.Shape), c.Source, c.Result, x.Ref, tiles.Ref, yRowTiles: true));
 
         float[] values = runner.Read(tiles), y = new float[rows * c.OutputChannels];
@@ -132,10 +124,50 @@ internal sealed unsafe class ConvolutionStepTests
         StepRunner.Matrix x = runner.Input(data.X, c.Channels);
         StepRunner.Matrix y = runner.Output(c.Images * c.OutputHeight * c.OutputWidth, c.OutputChannels);
 
-        runner.Run(new DepthwiseStep(new DepthwiseWeights(memory, data.Weight, data.Bias, c.Channels), c.Shape, c.Images, x.Ref, y.Ref));
+        runner.Run(new DepthwiseStep(Rows(memory, c, data), c.Shape, c.Images, x.Ref, y.Ref));
 
         data.AssertEquals(runner.Read(y), Activation.None, residual: null, activateSum: false);
     }
+
+    [Test]
+    public void An_expansion_computed_with_its_depthwise_convolution_gives_the_same_bits_as_one_after_the_other(
+        [ValueSource(nameof(DepthwiseConvolutions))] ConvolutionCase c,
+        [Values(1, 5, 24, 33)] int k,
+        [Values(Activation.None, Activation.Swish)] Activation activation,
+        [Values] bool bias)
+    {
+        ConvolutionData data = new(c, bias);
+        int pixels = c.Images * c.Height * c.Width;
+        float[] values = StepTestData.Values(pixels * k, seed: 5, outliers: false);
+        float[] weight = StepTestData.Values(c.Channels * k, seed: 6, outliers: false), added = bias ? StepTestData.Values(c.Channels, seed: 7) : [];
+        using MemoryPool memory = new();
+        PackedWeights expansion = Packing.Pack(memory, weight, c.Channels, k, added);
+        DepthwiseRows rows = Rows(memory, c, data, Activation.Swish);
+        using GuardedMatrix x = new(pixels, k);
+        for (int i = 0; i < values.Length; i++)
+            x[i / k, i % k] = values[i];
+        using GuardedMatrix wide = new(pixels, c.Channels);
+        using GuardedMatrix expected = new(c.Images * c.OutputHeight * c.OutputWidth, c.Channels);
+        CpuStep[] apart =
+        [
+            new LinearStep(pixels, expansion, x.Ref, wide.Ref, activation: activation, xRowTiles: false),
+            new DepthwiseStep(rows, c.Shape, c.Images, wide.Ref, expected.Ref),
+        ];
+        WorkerTeam.Shared.RunAll(apart, default, 1);
+
+        for (int threads = 1; threads <= 2; threads++)
+        {
+            using GuardedMatrix y = new(c.Images * c.OutputHeight * c.OutputWidth, c.Channels);
+            WorkerTeam.Shared.RunAll([new ExpandedDepthwiseStep(expansion, activation, rows, c.Shape, c.Images, x.Ref, y.Ref)], default, threads);
+
+            Assert.That(y.ToArray(), Is.EqualTo(expected.ToArray()));
+            y.AssertNothingWrittenOutside();
+        }
+    }
+
+    private static DepthwiseRows Rows(
+        MemoryPool memory, ConvolutionCase c, ConvolutionData data, Activation activation = Activation.None, bool activateSum = false, bool yRowTiles = false) =>
+        new(new DepthwiseWeights(memory, data.Weight, data.Bias, c.Channels), c.Shape, yRowTiles, activation, activateSum);
 
     [Test]
     public void A_transposed_convolution_matches_the_definition([ValueSource(nameof(TransposedConvolutions))] TransposedCase c, [Values] bool bias)
@@ -190,7 +222,7 @@ internal sealed unsafe class ConvolutionStepTests
             data.X.AsSpan(0, input).CopyTo(data.X.AsSpan(image * input));
         using MemoryPool memory = new();
         CpuStep Step(int images, BufferRef x, BufferRef y) => depthwise
-            ? new DepthwiseStep(new DepthwiseWeights(memory, data.Weight, data.Bias, c.Channels), c.Shape, images, x, y, activation: Activation.Swish)
+            ? new DepthwiseStep(Rows(memory, c, data, Activation.Swish), c.Shape, images, x, y)
             : new ConvolutionStep(
                 ConvolutionPhase.Of(memory, data.Weight, data.Bias, c.Shape), c.Source.With(0, images), c.Result.With(0, images), x, y, activation: Activation.Swish);
 

@@ -66,6 +66,40 @@ public sealed unsafe class LinearStepTests
     }
 
     [Test]
+    public void A_gate_scales_the_columns_of_each_picture([Values(1, 3)] int images, [Values(1, 7, 50)] int rows, [Values(1, 24, 33)] int n, [Values(5, 64, 800)] int k)
+    {
+        int m = images * rows;
+        Random random = new(m + n + k);
+        (float[] weight, float[] bias) = Parameters(random, n, k);
+        using MemoryPool memory = new();
+        PackedWeights packed = Packing.Pack(memory, weight, n, k, bias);
+        using GuardedMatrix x = GuardedMatrix.Random(random, m, k);
+        using GuardedMatrix gate = GuardedMatrix.Random(random, images, k);
+        using GuardedMatrix added = GuardedMatrix.Random(random, m, n, stride: n + 5);
+        using GuardedMatrix y = new(m, n, stride: n + 2);
+
+        WorkerTeam.Shared.RunAll([new LinearStep(m, packed, x.Ref, y.Ref, residual: added.Ref, xRowTiles: false, gate: gate.Ref, images: images)], default, 2);
+
+        for (int r = 0; r < m; r++)
+        {
+            for (int c = 0; c < n; c++)
+            {
+                double sum = bias[c] + (double)added[r, c], magnitude = 1;
+                for (int i = 0; i < k; i++)
+                {
+                    double product = (double)x[r, i] * gate[r / rows, i] * weight[(c * k) + i];
+                    sum += product;
+                    magnitude += Math.Abs(product);
+                }
+
+                Assert.That(y[r, c], Is.EqualTo(sum).Within(((1e-7 * Math.Sqrt(k)) + 5e-7) * magnitude), $"row {r}, column {c}");
+            }
+        }
+
+        y.AssertNothingWrittenOutside();
+    }
+
+    [Test]
     public void The_residual_may_be_the_output()
     {
         const int M = 49, N = 65, K = 24;
