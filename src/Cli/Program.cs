@@ -67,6 +67,7 @@ internal static class Program
         PreprocessCommand.Create(cancellation),
         RunCommand.Create(cancellation),
         VerifyCommand.Create(),
+        MetricsCommand.Create(cancellation),
         BenchCommand.Create(cancellation),
         ProfileCommand.Create(),
         ExportCommand.Create(cancellation),
