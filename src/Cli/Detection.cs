@@ -88,7 +88,7 @@ internal sealed class Detection(AnomalyDetector detector, DetectorOptions option
     private HeatMapScale? KnownScale() => Scale.Mode switch
     {
         ScaleMode.Fixed => Scale.Scale,
-        ScaleMode.Automatic when detector.Threshold is double t and > 0 => HeatMapScales.Around(t),
+        ScaleMode.Automatic when (detector.PixelThreshold ?? detector.Threshold) is double t and > 0 => HeatMapScales.Around(t),
         _ => null,
     };
 
@@ -202,6 +202,7 @@ internal sealed class Detection(AnomalyDetector detector, DetectorOptions option
         json.WriteNumber("width", picture.Width);
         json.WriteNumber("height", picture.Height);
         json.WriteNumber("score", judgement.Score);
+        json.WriteNumberOrNull("normalized_score", detector.NormalizedScore(judgement.Score));
         json.WriteNumberOrNull("threshold", detector.Threshold);
         if (anomalous is bool known)
         {
