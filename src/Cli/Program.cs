@@ -64,6 +64,7 @@ internal static class Program
         ConvertCommand.Create(cancellation),
         InfoCommand.Create(),
         DetectCommand.Create(cancellation),
+        CalibrateCommand.Create(cancellation),
         PreprocessCommand.Create(cancellation),
         RunCommand.Create(cancellation),
         VerifyCommand.Create(),

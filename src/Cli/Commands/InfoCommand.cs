@@ -20,7 +20,7 @@ internal static class InfoCommand
         command.SetAction(parsed =>
         {
             string path = parsed.GetRequiredValue(model);
-            DetectorOptions options = engine.Read(parsed);
+            DetectorOptions options = engine.Read(parsed) with { UseCalibration = false };
             using ModelFile file = ModelFile.Open(path);
             using AnomalyDetector detector = AnomalyDetector.Load(path, options with { Logger = null });
             if (parsed.GetValue(json))
@@ -46,7 +46,12 @@ internal static class InfoCommand
         facts.Row("preprocessing", file.Preprocessing.Describe());
         facts.Row("compute", $"{detector.FlopsPerImage / 1e9:F2} GFLOP per image as the model is written");
         facts.Row("memory", $"{ByteSize.Format(detector.WeightBytes)} weights, {ByteSize.Format(detector.ActivationBytes)} activations per call");
-        facts.Row("threshold", file.Calibration?.Threshold is double t ? $"{t:G6}" : "none in the file; give one with --threshold");
+        facts.Row("threshold", CalibrationText.Describe(file.Calibration ?? new ModelCalibration()));
+        if (file.Calibration?.PreprocessingHash is string hash && hash != file.PreprocessingHash)
+        {
+            facts.Row("", "calibrated with another preprocessing: of no use until the file is calibrated again");
+        }
+
         foreach (ModelSource source in file.Source)
         {
             facts.Row("source", $"{source.File}, SHA-256 {source.Sha256}");
@@ -93,19 +98,8 @@ internal static class InfoCommand
         json.WritePropertyName("config");
         file.Model.Config.WriteTo(json);
         WritePreprocessing(json, file.Preprocessing);
-        if (file.Calibration is ModelCalibration calibration)
-        {
-            json.WriteStartObject("calibration");
-            json.WriteNumberOrNull("threshold", calibration.Threshold);
-            json.WriteNumberOrNull("score_low", calibration.ScoreLow);
-            json.WriteNumberOrNull("score_high", calibration.ScoreHigh);
-            json.WriteEndObject();
-        }
-        else
-        {
-            json.WriteNull("calibration");
-        }
-
+        json.WriteString("preprocessing_sha256", file.PreprocessingHash);
+        json.WriteCalibration("calibration", file.Calibration);
         json.WriteStartArray("source");
         foreach (ModelSource source in file.Source)
         {
