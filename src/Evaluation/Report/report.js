@@ -4,6 +4,7 @@ const at = id => document.getElementById(id);
 const pageSize = 60;
 let category = data.categories[0];
 let threshold = 0;
+let axis;
 let shown = pageSize;
 
 /** An element with attributes and children; text is always text, never markup. */
@@ -68,49 +69,55 @@ function confusion() {
   ]);
 }
 
-/** The lowest and the highest score of the category. */
-function range() {
-  const scores = category.pictures.map(p => p.score);
-  return [Math.min(...scores), Math.max(...scores)];
+/** The axis of scores: from the lowest to the highest, as shares from 0 to 1; logarithmic where a long tail would take all the room. */
+function makeAxis() {
+  const scores = category.pictures.map(p => p.score).sort((a, b) => a - b);
+  const [low, median, high] = [scores[0], scores[scores.length >> 1], scores.at(-1)];
+  const logarithmic = low > 0 && high > 8 * median;
+  const [from, to] = logarithmic ? [Math.log(low), Math.log(high)] : [low, high];
+  const span = to - from || 1;
+  return {
+    low, high, logarithmic,
+    share: value => ((logarithmic ? value > 0 ? Math.log(value) : from : value) - from) / span,
+    value: share => logarithmic ? Math.exp(from + span * share) : from + span * share,
+  };
 }
 
 function histogram() {
   const [width, height, bottom] = [640, 220, 26];
-  const [low, high] = range();
   const bins = 40;
-  const span = high - low || 1;
   const counts = [new Array(bins).fill(0), new Array(bins).fill(0)];
-  for (const p of category.pictures) counts[p.anomalous ? 1 : 0][Math.min(bins - 1, Math.floor((p.score - low) / span * bins))]++;
+  for (const p of category.pictures) counts[p.anomalous ? 1 : 0][Math.min(bins - 1, Math.floor(axis.share(p.score) * bins))]++;
   const top = Math.max(...counts[0], ...counts[1], 1);
-  const x = value => 8 + (width - 16) * (value - low) / span;
   const svg = element("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": "Histogram of image scores, good and anomalous" });
   const step = (width - 16) / bins;
   for (let i = 0; i < bins; i++) {
     counts.forEach((c, kind) => {
       const size = (height - bottom - 24) * c[i] / top;
       if (size) svg.append(element("rect", { class: kind ? "bar-bad" : "bar-good", x: 8 + i * step + kind * step / 2, y: height - bottom - size, width: step / 2 - .5, height: size, rx: 1 },
-        element("title", {}, `${c[i]} ${kind ? "anomalous" : "good"} from ${score(low + span * i / bins)} to ${score(low + span * (i + 1) / bins)}`)));
+        element("title", {}, `${c[i]} ${kind ? "anomalous" : "good"} from ${score(axis.value(i / bins))} to ${score(axis.value((i + 1) / bins))}`)));
     });
   }
+  svg.append(element("line", { class: "axis", x1: 8, x2: width - 8, y1: height - bottom, y2: height - bottom }));
+  for (const [i, anchor] of [[0, "start"], [.25, "middle"], [.5, "middle"], [.75, "middle"], [1, "end"]]) {
+    svg.append(element("text", { x: 8 + (width - 16) * i, y: height - 8, "text-anchor": anchor }, score(axis.value(i))));
+  }
   svg.append(
-    element("line", { class: "axis", x1: 8, x2: width - 8, y1: height - bottom, y2: height - bottom }),
-    element("text", { x: 8, y: height - 8 }, score(low)), element("text", { x: width - 8, y: height - 8, "text-anchor": "end" }, score(high)),
-    element("rect", { class: "bar-good", x: width - 168, y: 4, width: 10, height: 10, rx: 2 }), element("text", { x: width - 154, y: 13 }, `good (${category.good})`),
-    element("rect", { class: "bar-bad", x: width - 92, y: 4, width: 10, height: 10, rx: 2 }), element("text", { x: width - 78, y: 13 }, `anomalous (${category.anomalous})`),
+    element("text", { x: 8, y: 13 }, axis.logarithmic ? "image score, logarithmic" : "image score"),
+    element("rect", { class: "bar-good", x: width - 210, y: 4, width: 10, height: 10, rx: 2 }), element("text", { x: width - 195, y: 13 }, `good (${category.good})`),
+    element("rect", { class: "bar-bad", x: width - 118, y: 4, width: 10, height: 10, rx: 2 }), element("text", { x: width - 103, y: 13 }, `anomalous (${category.anomalous})`),
     element("line", { id: "threshold-line", class: "threshold", y1: 20, y2: height - bottom }));
   at("histogram").replaceChildren(svg);
-  moveLine(x);
 }
 
 function moveLine() {
-  const [low, high] = range();
-  const x = 8 + 624 * Math.min(1, Math.max(0, (threshold - low) / (high - low || 1)));
+  const x = 8 + 624 * Math.min(1, Math.max(0, axis.share(threshold)));
   for (const name of ["x1", "x2"]) at("threshold-line").setAttribute(name, x);
 }
 
 /** A plot of the unit square, or of the part left of `limit`, with gridlines and labels. */
 function plot(title, value, points, labels, options = {}) {
-  const [width, height, left, bottom, right, top] = [320, 260, 34, 34, 8, 8];
+  const [width, height, left, bottom, right, top] = [330, 260, 44, 34, 8, 8];
   const limit = options.limit ?? 1;
   const x = v => left + (width - left - right) * v / limit;
   const y = v => height - bottom - (height - bottom - top) * v;
@@ -132,7 +139,7 @@ function plot(title, value, points, labels, options = {}) {
   } else {
     svg.append(element("text", { x: x(limit / 2), y: y(.5), "text-anchor": "middle" }, "n/a"));
   }
-  if (options.id) svg.append(element("circle", { id: options.id, class: "point", r: 4.5, "data-limit": limit }));
+  if (options.id) svg.append(element("circle", { id: options.id, class: "point", r: 4.5 }));
   return element("figure", {}, element("figcaption", {}, title, element("b", {}, value)), svg);
 }
 
@@ -166,7 +173,7 @@ function movePoints() {
     const point = at(id);
     point.setAttribute("visibility", Number.isFinite(a + b) ? "visible" : "hidden");
     if (Number.isFinite(a + b)) {
-      point.setAttribute("cx", 34 + 278 * a);
+      point.setAttribute("cx", 44 + 278 * a);
       point.setAttribute("cy", 226 - 218 * b);
     }
   };
@@ -181,7 +188,7 @@ const orders = {
   // How far a picture is on the wrong side of the threshold.
   worst: (a, b) => error(b) - error(a),
 };
-const error = p => p.anomalous ? threshold - p.score : p.score - threshold;
+const error = p => (axis.share(threshold) - axis.share(p.score)) * (p.anomalous ? 1 : -1);
 
 const filters = {
   all: () => true,
@@ -221,8 +228,7 @@ function views(picture) {
 
 function setThreshold(value, fromSlider) {
   threshold = value;
-  const [low, high] = range();
-  if (!fromSlider) at("threshold").value = Math.round(1000 * (value - low) / (high - low || 1));
+  if (!fromSlider) at("threshold").value = Math.round(1000 * axis.share(value));
   at("threshold-value").textContent = score(value);
   confusion();
   moveLine();
@@ -230,19 +236,22 @@ function setThreshold(value, fromSlider) {
   gallery();
 }
 
+/** The model's or the best one; without either nothing is rejected. */
+const initialThreshold = () => setThreshold(category.threshold ?? axis.high + Math.abs(axis.high) * 1e-6, false);
+
 function choose(name) {
   category = data.categories.find(c => c.name === name);
   shown = pageSize;
-  threshold = category.threshold ?? range()[1];
+  axis = makeAxis();
   at("threshold-origin").textContent = category.thresholdOrigin;
   at("scale").style.backgroundImage = `url(${category.scale.bar})`;
-  at("scale-low").textContent = score(category.scale.low);
+  at("scale-low").textContent = Math.abs(category.scale.low) < 1e-6 * Math.abs(category.scale.high) ? "0" : score(category.scale.low);
   at("scale-high").textContent = score(category.scale.high);
   categoryTable();
   cards();
   histogram();
   curves();
-  setThreshold(threshold, false);
+  initialThreshold();
 }
 
 function problems() {
@@ -252,16 +261,15 @@ function problems() {
 
 header();
 problems();
-at("category").replaceChildren(...data.categories.map(c => element("option", {}, c.name)));
+at("category").replaceChildren(...data.categories.map(c => element("option", { value: c.name }, c.name)));
 at("category-picker").hidden = data.categories.length === 1;
 at("category").addEventListener("change", () => choose(at("category").value));
 at("threshold").addEventListener("input", () => {
-  const [low, high] = range();
-  // A little beyond both ends, so that everything and nothing can be rejected.
-  const t = at("threshold").value / 1000;
-  setThreshold(t >= 1 ? high + (high - low || 1) * 1e-6 : low + (high - low) * t, true);
+  // The right end is above the highest score, so that nothing can be rejected; the left end is the lowest one: everything is.
+  const share = at("threshold").value / 1000;
+  setThreshold(share === 0 ? axis.low : axis.value(share) + (share === 1 ? Math.abs(axis.high) * 1e-6 : 0), true);
 });
-at("reset").addEventListener("click", () => setThreshold(category.threshold ?? range()[1], false));
+at("reset").addEventListener("click", initialThreshold);
 at("filter").addEventListener("change", () => { shown = pageSize; gallery(); });
 at("sort").addEventListener("change", () => { shown = pageSize; gallery(); });
 at("more").addEventListener("click", () => { shown += pageSize; gallery(); });
