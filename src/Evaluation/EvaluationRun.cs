@@ -90,11 +90,16 @@ public sealed class EvaluationRun(PicturePipeline pipeline, EvaluatedModel model
     {
         if (outcome.Picture is not Picture picture || outcome.Error is not null)
         {
-            return new Judged(new PictureResult(sample) { Error = outcome.Error });
+            return Failed(sample, outcome.Error ?? "no picture");
         }
 
         long start = Stopwatch.GetTimestamp();
         float[] map = outcome.Map.ToArray();
+        if (Array.Exists(map, v => !float.IsFinite(v)))
+        {
+            return Failed(sample, "the network's map holds NaN or infinities: its weights overflow float32 on this picture");
+        }
+
         (Mask? mask, string? problem) = ReadMask(sample, picture);
         GalleryPicture? shown = options.GalleryPictures == 0 ? null : GalleryPicture.Of(
             sample.Name, picture, map, _geometry.Height, _geometry.Width, _geometry.Region(picture.Height, picture.Width), mask);
@@ -116,6 +121,12 @@ public sealed class EvaluationRun(PicturePipeline pipeline, EvaluatedModel model
 
         return new Judged(result with { Truth = Stopwatch.GetElapsedTime(start) }, map, mask, problem, shown);
     }
+
+    /// <summary>Errors of the network do not know the picture's name.</summary>
+    private static Judged Failed(Sample sample, string error) => new(new PictureResult(sample)
+    {
+        Error = error.Contains(sample.PicturePath, StringComparison.Ordinal) ? error : $"{sample.PicturePath}: {error}",
+    });
 
     private (Mask? Mask, string? Problem) ReadMask(Sample sample, Picture picture)
     {
