@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using KernelAD.Evaluation.DataSets;
 using KernelAD.Evaluation.Metrics;
 
 namespace KernelAD.Cli;
@@ -13,9 +14,21 @@ internal static class MetricOptions
         Option<string> option = new("--metrics")
         {
             Description = "default: exact, by the definitions of scikit-learn and MVTec; ader: as the tables of ADer",
-            DefaultValueFactory = _ => Name(MetricVariant.Default),
+            DefaultValueFactory = _ => MetricVariant.Default.Name(),
         };
-        option.AcceptOnlyFromAmong(Name(MetricVariant.Default), Name(MetricVariant.Ader));
+        option.AcceptOnlyFromAmong([.. MetricVariants.Names]);
+        return option;
+    }
+
+    /// <summary><c>--masks</c>.</summary>
+    public static Option<string> MaskRule()
+    {
+        Option<string> option = new("--masks")
+        {
+            Description = "How masks come to the size of maps: ader, nearest-pillow, nearest-torch; original enlarges the maps instead",
+            DefaultValueFactory = _ => Evaluation.DataSets.MaskRule.Ader.Name(),
+        };
+        option.AcceptOnlyFromAmong([.. MaskRules.Names]);
         return option;
     }
 
@@ -23,21 +36,15 @@ internal static class MetricOptions
     public static Option<byte> MaskThreshold() => new("--mask-threshold")
     {
         Description = "Highest mask value of an anomaly-free pixel; 127 suits masks with smoothed edges [default: 0]",
-        HelpName = "0…255",
+        HelpName = "0…254",
         CustomParser = result =>
         {
-            if (!byte.TryParse(result.Tokens[0].Value, NumberStyles.None, CultureInfo.InvariantCulture, out byte value))
+            if (!byte.TryParse(result.Tokens[0].Value, NumberStyles.None, CultureInfo.InvariantCulture, out byte value) || value > 254)
             {
-                result.AddError($"--mask-threshold: \"{result.Tokens[0].Value}\" is not a whole number from 0 to 255");
+                result.AddError($"--mask-threshold: \"{result.Tokens[0].Value}\" is not a whole number from 0 to 254");
             }
 
             return value;
         },
     };
-
-    /// <summary>The variant that the option names.</summary>
-    public static MetricVariant Read(string name) => name == Name(MetricVariant.Ader) ? MetricVariant.Ader : MetricVariant.Default;
-
-    /// <summary>What the option calls a variant.</summary>
-    public static string Name(MetricVariant variant) => variant == MetricVariant.Ader ? "ader" : "default";
 }

@@ -68,6 +68,7 @@ internal static class Program
         PreprocessCommand.Create(cancellation),
         RunCommand.Create(cancellation),
         VerifyCommand.Create(),
+        EvalCommand.Create(cancellation),
         MetricsCommand.Create(cancellation),
         BenchCommand.Create(cancellation),
         ProfileCommand.Create(),

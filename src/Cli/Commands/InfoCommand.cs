@@ -43,7 +43,7 @@ internal static class InfoCommand
         Table facts = Human.Table("what", "value");
         facts.Row("parameters", $"{file.Parameters:N0} in {file.Tensors.Count} tensors ({string.Join(", ", file.Tensors.Values.GroupBy(t => t.Type).Select(g => $"{g.Count()} {g.Key}"))})");
         facts.Row("input", $"{detector.MapWidth}×{detector.MapHeight} pixels");
-        facts.Row("preprocessing", Describe(file.Preprocessing));
+        facts.Row("preprocessing", file.Preprocessing.Describe());
         facts.Row("compute", $"{detector.FlopsPerImage / 1e9:F2} GFLOP per image as the model is written");
         facts.Row("memory", $"{ByteSize.Format(detector.WeightBytes)} weights, {ByteSize.Format(detector.ActivationBytes)} activations per call");
         facts.Row("threshold", CalibrationText.Describe(file.Calibration ?? new ModelCalibration()));
@@ -89,16 +89,6 @@ internal static class InfoCommand
 
         Human.Line();
         Human.Print(table);
-    }
-
-    private static string Describe(PicturePreprocessing p)
-    {
-        string resize = p.ResizeShortSide is int side ? $"short side to {side}" : $"{p.ResizeWidth}×{p.ResizeHeight}";
-        string crop = p.ResizeShortSide is null && p.CropHeight == p.ResizeHeight && p.CropWidth == p.ResizeWidth ? "" : $", centre crop {p.CropWidth}×{p.CropHeight}";
-        string normalise = p.Mean.All(m => m == 0) && p.Std.All(s => s == 1)
-            ? ""
-            : $", mean {string.Join(' ', p.Mean)}, std {string.Join(' ', p.Std)}";
-        return $"RGB, {p.Filter.ToString().ToLowerInvariant()} resize to {resize} as Pillow{crop}, divided by 255{normalise}";
     }
 
     private static void PrintJson(ModelFile file, AnomalyDetector detector, DetectorOptions options) => JsonLine.Print(json =>

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Globalization;
-using System.Text.Json;
 using KernelAD.Cli.Output;
 using KernelAD.Evaluation.Metrics;
 using Spectre.Console;
@@ -21,7 +20,7 @@ internal static class MetricsCommand
         command.SetAction(parsed =>
         {
             string path = parsed.GetRequiredValue(input);
-            MetricVariant variant = MetricOptions.Read(parsed.GetRequiredValue(metrics));
+            MetricVariant variant = MetricVariants.Parse(parsed.GetRequiredValue(metrics)) ?? default;
             byte maskThreshold = parsed.GetValue(threshold);
             using MetricsFile file = MetricsFile.Open(path);
             MetricsResult result = file.Compute(variant, maskThreshold, parsed.GetValue(threads), cancellation);
@@ -31,14 +30,14 @@ internal static class MetricsCommand
                 {
                     w.WriteString("file", path);
                     w.WriteNumber("images", file.Count);
-                    w.WriteString("metrics", MetricOptions.Name(variant));
+                    w.WriteString("metrics", variant.Name());
                     w.WriteNumber("mask_threshold", maskThreshold);
-                    w.WriteMetrics(result);
+                    w.WriteMetrics(result.Values);
                 });
             }
             else
             {
-                Human.Line($"{path}: {file.Count} images, metrics {MetricOptions.Name(variant)}, mask > {maskThreshold} is anomalous");
+                Human.Line($"{path}: {file.Count} images, metrics {variant.Name()}, mask > {maskThreshold} is anomalous");
                 PrintTable(result);
             }
 
@@ -56,22 +55,5 @@ internal static class MetricsCommand
         }
 
         Human.Print(table);
-    }
-
-    /// <summary>Writes each metric under its name, null where it is undefined, and the reasons of those as <c>undefined</c>.</summary>
-    private static void WriteMetrics(this Utf8JsonWriter json, MetricsResult result)
-    {
-        foreach ((string name, MetricValue value) in result.Values)
-        {
-            json.WriteNumberOrNull(name, value.Value);
-        }
-
-        json.WriteStartObject("undefined");
-        foreach ((string name, MetricValue value) in result.Values.Where(m => !m.Value.IsDefined))
-        {
-            json.WriteString(name, value.Reason);
-        }
-
-        json.WriteEndObject();
     }
 }

@@ -7,7 +7,7 @@ namespace KernelAD.Evaluation.Tests.Metrics;
 /// <summary>A case of tests/Fixtures/metrics, or of the folder "metrics" below the one that KERNELAD_GOLDEN names.</summary>
 internal sealed class MetricsCase(string folder)
 {
-    private readonly JsonElement _expected = JsonDocument.Parse(Text(folder)).RootElement.GetProperty("expected");
+    private readonly JsonElement _case = JsonDocument.Parse(Text(folder)).RootElement;
 
     public string TensorFile => Path.Combine(folder, "io.safetensors");
 
@@ -20,7 +20,7 @@ internal sealed class MetricsCase(string folder)
             foreach (string folder in Directory.GetDirectories(root).Order(StringComparer.Ordinal))
             {
                 // The cases of calibration and of mask sizes have tests of their own.
-                if (new MetricsCase(folder)._expected is var expected && expected.TryGetProperty("kernelad_default", out _))
+                if (new MetricsCase(folder)._case.TryGetProperty("expected", out JsonElement expected) && expected.TryGetProperty("kernelad_default", out _))
                 {
                     yield return new TestCaseData(folder).SetArgDisplayNames($"{(root == roots[0] ? "" : "KERNELAD_GOLDEN/")}{Path.GetFileName(folder)}");
                 }
@@ -35,7 +35,7 @@ internal sealed class MetricsCase(string folder)
     }
 
     /// <summary>A block's values; those that its code could not compute are NaN.</summary>
-    public IReadOnlyDictionary<string, double> Expected(string source) => _expected.GetProperty(source).EnumerateObject()
+    public IReadOnlyDictionary<string, double> Expected(string source) => _case.GetProperty("expected").GetProperty(source).EnumerateObject()
         .ToDictionary(p => p.Name, p => p.Value.ValueKind == JsonValueKind.Number ? p.Value.GetDouble() : double.NaN);
 
     public T[] Read<T>(string tensor)
