@@ -77,7 +77,7 @@ internal static class Worker
     }
 
     /// <summary>VmHWM of /proc/self/status in bytes; elsewhere what the runtime knows.</summary>
-    private static long PeakMemory()
+    public static long PeakMemory()
     {
         const string Status = "/proc/self/status";
         if (!File.Exists(Status))

@@ -1,29 +1,23 @@
-using System.Globalization;
 using System.Runtime.InteropServices;
-using System.Text;
 using KernelAD.Cli.Output;
 using KernelAD.Imaging;
 
 namespace KernelAD.Cli;
 
 /// <summary>
-/// One run of <c>kernelad detect</c>. Where the colours depend on all maps of the run, maps wait in a temporary file until the last picture is judged,
-/// so that memory does not grow with the number of pictures.
+/// One run of <c>kernelad detect</c>. Pictures are read, judged and drawn in the lanes of a pipeline; rows and lines come in order. Where the colours depend on all maps of the run, maps wait
+/// in a temporary file until the last picture is judged, so that memory does not grow with the number of pictures.
 /// </summary>
-internal sealed class Detection(AnomalyDetector detector, DetectorOptions options)
+internal sealed class Detection(PicturePipeline pipeline, DetectorOptions options)
 {
-    private readonly OverlayPainter _painter = new(detector);
-    private readonly StringBuilder _csv = new("picture,width,height,score,threshold,is_anomalous,error\r\n");
-    private Dictionary<PictureEntry, string> _overlays = [];
+    private readonly AnomalyDetector _detector = pipeline.Detector;
+    private readonly OverlayPainter _painter = new(pipeline.Detector);
     private int _failed;
     private int _anomalous;
     private int _judged;
 
     /// <summary>The model file, for the header.</summary>
     public required string ModelPath { get; init; }
-
-    /// <summary>Pictures per run of the network.</summary>
-    public required int Batch { get; init; }
 
     /// <summary>How picture files are read.</summary>
     public required PictureReadOptions Reading { get; init; }
@@ -37,44 +31,54 @@ internal sealed class Detection(AnomalyDetector detector, DetectorOptions option
     /// <summary>Where the table goes; null: none is written.</summary>
     public required string? CsvPath { get; init; }
 
+    /// <summary>Whether to go on with the table that is there.</summary>
+    public required bool Resume { get; init; }
+
     /// <summary>Whether results are printed as JSON.</summary>
     public required bool Json { get; init; }
 
     /// <summary>Judges all pictures; prints and writes the results.</summary>
-    /// <returns>How many pictures could not be judged, and how many are anomalous.</returns>
-    public (int Failed, int Anomalous) Run(IReadOnlyList<PictureEntry> entries, CancellationToken cancellation)
+    /// <param name="entries">The pictures.</param>
+    /// <param name="count">How many there are, for the progress bar; 0: not known.</param>
+    /// <param name="cancellation">Takes no further pictures; those in hand are finished and written.</param>
+    /// <returns>How many pictures could not be judged, and how many are anomalous; with <see cref="Resume"/> those of earlier runs included.</returns>
+    public (int Failed, int Anomalous) Run(IEnumerable<PictureEntry> entries, int count, CancellationToken cancellation)
     {
+        HeatMapScale? scale = KnownScale();
+        bool deferred = OverlayFolder is not null && scale is null && Scale.Mode != ScaleMode.Image;
+        if (deferred && Resume)
+        {
+            throw new UsageException("--resume cannot go on with overlays whose colours depend on the whole run: give --scale LO,HI or image, or a threshold");
+        }
+
         if (OverlayFolder is not null)
         {
             OutputFile.PrepareFolder(OverlayFolder);
-            _overlays = PictureList.OverlayPaths(entries, OverlayFolder);
         }
 
+        using ResultTable? table = CsvPath is null ? null : Resume ? ResultTable.Resume(CsvPath, _detector.Threshold) : ResultTable.Create(CsvPath);
+        (_failed, _anomalous, _judged) = (table?.Failed ?? 0, table?.Anomalous ?? 0, table?.Judged ?? 0);
         if (!Json)
         {
-            Human.Header(detector, options, ModelPath);
-        }
-
-        using ProgressLine progress = new("judging", entries.Count);
-        PictureJudge judge = new(detector, Math.Min(Batch, Math.Max(entries.Count, 1)), Reading);
-        HeatMapScale? scale = KnownScale();
-        if (OverlayFolder is not null && scale is null && Scale.Mode != ScaleMode.Image)
-        {
-            RunDeferred(judge.Judge(entries, cancellation), progress, cancellation);
-        }
-        else
-        {
-            foreach (Judgement judgement in judge.Judge(entries, cancellation))
+            Human.Header(_detector, options, ModelPath, pipeline.Lanes > 1 ? $", {pipeline.Lanes} pictures at a time" : "");
+            if (_judged + _failed > 0)
             {
-                Finish(judgement, scale, progress);
-                progress.Advance();
+                Human.Line($"{_judged + _failed} pictures are in {CsvPath} already");
             }
         }
 
-        progress.Clear();
-        if (CsvPath is not null)
+        using (ProgressLine progress = new("judging", count - _judged - _failed))
         {
-            OutputFile.WriteText(CsvPath, _csv.ToString());
+            IEnumerable<Judgement> judgements = deferred ? JudgeDeferred(entries, table, progress, cancellation) : Judge(entries, table, scale, cancellation);
+            foreach (Judgement judgement in judgements)
+            {
+                progress.Clear();
+                Report(judgement, table);
+                if (!deferred)
+                {
+                    progress.Advance();
+                }
+            }
         }
 
         if (!Json)
@@ -88,67 +92,112 @@ internal sealed class Detection(AnomalyDetector detector, DetectorOptions option
     private HeatMapScale? KnownScale() => Scale.Mode switch
     {
         ScaleMode.Fixed => Scale.Scale,
-        ScaleMode.Automatic when detector.Threshold is double t and > 0 => HeatMapScales.Around(t),
+        ScaleMode.Automatic when (_detector.PixelThreshold ?? _detector.Threshold) is double t and > 0 => HeatMapScales.Around(t),
         _ => null,
     };
 
-    private void RunDeferred(IEnumerable<Judgement> judgements, ProgressLine progress, CancellationToken cancellation)
+    /// <summary>The pictures that are still to do. Names of overlays are the same, whether or not earlier ones are.</summary>
+    private IEnumerable<PictureTask> Tasks(IEnumerable<PictureEntry> entries, ResultTable? table)
     {
-        using FileStream maps = new(
-            Path.Combine(Path.GetTempPath(), $"kernelad-{Path.GetRandomFileName()}"), FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None, 1 << 16, FileOptions.DeleteOnClose);
-        List<Judgement> waiting = [];
-        (float low, float high) = (float.PositiveInfinity, float.NegativeInfinity);
-        foreach (Judgement judgement in judgements)
+        OverlayNames? names = OverlayFolder is null ? null : new OverlayNames(OverlayFolder);
+        int index = 0;
+        foreach (PictureEntry entry in entries)
         {
-            if (judgement.Error is null)
+            string? overlay = entry.Error is null ? names?.Next(entry) : null;
+            if (table?.Skip(entry.Path) != true)
             {
-                (float least, float most) = HeatMapScales.Range(judgement.Map.Span);
-                (low, high) = (Math.Min(low, least), Math.Max(high, most));
-                maps.Write(MemoryMarshal.AsBytes(judgement.Map.Span));
-            }
-
-            waiting.Add(judgement with { Picture = null, Map = default });
-            progress.Advance();
-        }
-
-        maps.Position = 0;
-        float[] map = new float[detector.MapWidth * detector.MapHeight];
-        foreach (Judgement judgement in waiting)
-        {
-            cancellation.ThrowIfCancellationRequested();
-            if (judgement.Error is not null)
-            {
-                Finish(judgement, null, progress);
-                continue;
-            }
-
-            maps.ReadExactly(MemoryMarshal.AsBytes(map.AsSpan()));
-            Judgement whole;
-            try
-            {
-                whole = judgement with { Picture = PictureFile.Read(judgement.Entry.Path, Reading), Map = map };
-            }
-            catch (BadInputException e)
-            {
-                whole = judgement with { Error = $"{e.Message} (it could be read before)" };
-            }
-
-            using (whole.Picture)
-            {
-                Finish(whole, HeatMapScales.Of(low, high), progress);
+                yield return new PictureTask(entry, index++, overlay);
             }
         }
     }
 
-    /// <summary>Draws one picture's overlay and reports it.</summary>
-    private void Finish(Judgement judgement, HeatMapScale? scale, ProgressLine progress)
+    private IEnumerable<Judgement> Run(
+        IEnumerable<PictureEntry> entries, ResultTable? table, Func<PictureTask, PictureOutcome, Judgement> finish, CancellationToken cancellation) =>
+        pipeline.RunAsync(Tasks(entries, table), task => Read(task.Entry), finish, cancellation).ToBlockingEnumerable(CancellationToken.None);
+
+    private Picture Read(PictureEntry entry) => entry.Error is string error ? throw new PictureException(error) : PictureFile.Read(entry.Path, Reading);
+
+    private IEnumerable<Judgement> Judge(IEnumerable<PictureEntry> entries, ResultTable? table, HeatMapScale? scale, CancellationToken cancellation) =>
+        Run(entries, table, (task, outcome) => Draw(Judgement.Of(task, outcome), outcome.Picture, outcome.Map.Span, scale), cancellation);
+
+    private IEnumerable<Judgement> JudgeDeferred(IEnumerable<PictureEntry> entries, ResultTable? table, ProgressLine progress, CancellationToken cancellation)
     {
-        progress.Clear();
-        string path = judgement.Entry.Path;
+        using FileStream maps = new(
+            Path.Combine(Path.GetTempPath(), $"kernelad-{Path.GetRandomFileName()}"), FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None, 0, FileOptions.DeleteOnClose);
+        float[] map = new float[_detector.MapWidth * _detector.MapHeight];
+        List<Judgement> waiting = [];
+        foreach (Judgement judgement in Run(entries, table, Store, cancellation))
+        {
+            waiting.Add(judgement);
+            progress.Advance();
+        }
+
+        (float low, float high) = (float.PositiveInfinity, float.NegativeInfinity);
+        foreach (Judgement judgement in waiting.Where(j => j.Error is null))
+        {
+            (low, high) = (Math.Min(low, judgement.Range.Low), Math.Max(high, judgement.Range.High));
+        }
+
+        foreach (Judgement judgement in waiting)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            yield return judgement.Error is null ? DrawStored(judgement, HeatMapScales.Of(low, high)) : judgement;
+        }
+
+        Judgement Store(PictureTask task, PictureOutcome outcome)
+        {
+            if (outcome.Error is null)
+            {
+                RandomAccess.Write(maps.SafeFileHandle, MemoryMarshal.AsBytes(outcome.Map.Span), Position(task));
+            }
+
+            return Judgement.Of(task, outcome);
+        }
+
+        Judgement DrawStored(Judgement judgement, HeatMapScale scale)
+        {
+            maps.Position = Position(judgement.Task);
+            maps.ReadExactly(MemoryMarshal.AsBytes(map.AsSpan()));
+            try
+            {
+                using Picture picture = Read(judgement.Task.Entry);
+                return Draw(judgement, picture, map, scale);
+            }
+            catch (PictureException e)
+            {
+                return judgement with { Error = $"{e.Message} (it could be read before)" };
+            }
+        }
+
+        long Position(PictureTask task) => (long)task.Index * map.Length * sizeof(float);
+    }
+
+    /// <summary>Draws the overlay, if one is wanted.</summary>
+    private Judgement Draw(Judgement judgement, Picture? picture, ReadOnlySpan<float> map, HeatMapScale? scale)
+    {
+        if (judgement.Error is not null || judgement.Task.Overlay is not string path)
+        {
+            return judgement;
+        }
+
+        if (Path.GetDirectoryName(path) is { Length: > 0 } folder)
+        {
+            OutputFile.PrepareFolder(folder);
+        }
+
+        HeatMapScale used = scale ?? HeatMapScales.Of(judgement.Range.Low, judgement.Range.High);
+        using Picture overlay = _painter.Draw(picture!, map, used);
+        PictureFile.WritePng(path, overlay.View);
+        return judgement with { Scale = used };
+    }
+
+    /// <summary>Counts and prints what came of a picture; the table's row comes last, since it says that the picture is done.</summary>
+    private void Report(Judgement judgement, ResultTable? table)
+    {
+        string path = judgement.Task.Entry.Path;
         if (judgement.Error is string error)
         {
             _failed++;
-            _csv.Append(CultureInfo.InvariantCulture, $"{Quoted(path)},,,,,,{Quoted(error)}\r\n");
             Console.Error.WriteLine($"kernelad: {error.ReplaceLineEndings(" ")}");
             if (Json)
             {
@@ -159,50 +208,33 @@ internal sealed class Detection(AnomalyDetector detector, DetectorOptions option
                 });
             }
 
+            table?.AddError(path, error);
             return;
         }
 
-        bool? anomalous = detector.Threshold is double threshold ? judgement.Score >= threshold : null;
+        bool? anomalous = _detector.Threshold is double threshold ? judgement.Score >= threshold : null;
         _judged++;
         _anomalous += anomalous == true ? 1 : 0;
-        Picture picture = judgement.Picture!;
-        _csv.Append(CultureInfo.InvariantCulture, $"{Quoted(path)},{picture.Width},{picture.Height},{judgement.Score:R},{detector.Threshold:R},{Lower(anomalous)},\r\n");
-        HeatMapScale? used = null;
-        if (_overlays.TryGetValue(judgement.Entry, out string? overlay))
-        {
-            (float low, float high) = HeatMapScales.Range(judgement.Map.Span);
-            used = scale ?? HeatMapScales.Of(low, high);
-            WriteOverlay(overlay, picture, judgement.Map.Span, used.Value);
-        }
-
         if (Json)
         {
-            PrintJson(judgement, picture, anomalous, overlay, used);
+            PrintJson(judgement, anomalous);
         }
         else
         {
             Human.Line($"{judgement.Score,12:G6}  {anomalous switch { true => "NOK", false => "OK ", null => "   " }}  {Human.Printable(path)}");
         }
+
+        table?.Add(path, judgement.Width, judgement.Height, judgement.Score, _detector.Threshold, anomalous);
     }
 
-    private void WriteOverlay(string path, Picture picture, ReadOnlySpan<float> map, HeatMapScale scale)
+    private void PrintJson(Judgement judgement, bool? anomalous) => JsonLine.Print(json =>
     {
-        if (Path.GetDirectoryName(path) is { Length: > 0 } folder)
-        {
-            OutputFile.PrepareFolder(folder);
-        }
-
-        using Picture overlay = _painter.Draw(picture, map, scale);
-        PictureFile.WritePng(path, overlay.View);
-    }
-
-    private void PrintJson(Judgement judgement, Picture picture, bool? anomalous, string? overlay, HeatMapScale? scale) => JsonLine.Print(json =>
-    {
-        json.WriteString("picture", judgement.Entry.Path);
-        json.WriteNumber("width", picture.Width);
-        json.WriteNumber("height", picture.Height);
+        json.WriteString("picture", judgement.Task.Entry.Path);
+        json.WriteNumber("width", judgement.Width);
+        json.WriteNumber("height", judgement.Height);
         json.WriteNumber("score", judgement.Score);
-        json.WriteNumberOrNull("threshold", detector.Threshold);
+        json.WriteNumberOrNull("normalized_score", _detector.NormalizedScore(judgement.Score));
+        json.WriteNumberOrNull("threshold", _detector.Threshold);
         if (anomalous is bool known)
         {
             json.WriteBoolean("is_anomalous", known);
@@ -212,10 +244,10 @@ internal sealed class Detection(AnomalyDetector detector, DetectorOptions option
             json.WriteNull("is_anomalous");
         }
 
-        if (overlay is not null && scale is HeatMapScale used)
+        if (judgement.Scale is HeatMapScale scale)
         {
-            json.WriteString("heat_map", overlay);
-            json.WriteNumbers("heat_map_scale", [used.Min, used.Max]);
+            json.WriteString("heat_map", judgement.Task.Overlay);
+            json.WriteNumbers("heat_map_scale", [scale.Min, scale.Max]);
         }
 
         json.WriteStartObject("timings_ms");
@@ -223,14 +255,14 @@ internal sealed class Detection(AnomalyDetector detector, DetectorOptions option
         json.WriteNumber("preprocess", judgement.Preprocess.TotalMilliseconds);
         json.WriteNumber("network", judgement.Network.TotalMilliseconds);
         json.WriteEndObject();
-        json.WriteRun(detector, options);
+        json.WriteRun(_detector, options);
     });
 
     private void PrintSummary()
     {
-        string verdict = detector.Threshold is double t
+        string verdict = _detector.Threshold is double t
             ? $"{_anomalous} anomalous at threshold {t:G6}"
-            : "no threshold, so no verdicts: the model file has none, give one with --threshold";
+            : "no threshold, so no verdicts: find one with `kernelad calibrate`, or give one with --threshold";
         Human.Line($"{_judged} judged, {verdict}{(_failed > 0 ? $"; {_failed} could not be read" : "")}");
         if (OverlayFolder is not null && _judged > 0)
         {
@@ -245,13 +277,4 @@ internal sealed class Detection(AnomalyDetector detector, DetectorOptions option
         (_, HeatMapScale s) => $"from {HeatMapScales.Describe(s)}",
         _ => "from the lowest to the highest value of this run",
     };
-
-    private static string Lower(bool? value) => value switch
-    {
-        true => "true",
-        false => "false",
-        null => "",
-    };
-
-    private static string Quoted(string text) => text.AsSpan().IndexOfAny(",\"\r\n") < 0 ? text : $"\"{text.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
 }

@@ -68,6 +68,24 @@ internal static class Options
         },
     };
 
+    /// <summary>A number between two limits.</summary>
+    public static Option<double> Between(string name, string description, double least, double most, double fallback) => new(name)
+    {
+        Description = description,
+        HelpName = "NUMBER",
+        DefaultValueFactory = _ => fallback,
+        CustomParser = result =>
+        {
+            if (!TryNumber(result.Tokens[0].Value, out double value) || value < least || value > most)
+            {
+                result.AddError(string.Create(CultureInfo.InvariantCulture, $"{name}: \"{result.Tokens[0].Value}\" is not a number between {least} and {most}"));
+                return fallback;
+            }
+
+            return value;
+        },
+    };
+
     /// <summary>Parses a finite number in invariant notation.</summary>
     public static bool TryNumber(string text, out double value) =>
         double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out value) && double.IsFinite(value);

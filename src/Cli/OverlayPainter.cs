@@ -3,7 +3,7 @@ using KernelAD.Preprocessing;
 
 namespace KernelAD.Cli;
 
-/// <summary>Draws a detector's maps over pictures: where the network looked, with a red line round what reaches the threshold.</summary>
+/// <summary>Draws a detector's maps over pictures: where the network looked, with a red line round what reaches the pixel threshold, or the threshold where there is no other.</summary>
 internal sealed class OverlayPainter(AnomalyDetector detector)
 {
     private readonly PicturePreprocessor _preprocessor = new(detector.Preprocessing);
@@ -13,6 +13,6 @@ internal sealed class OverlayPainter(AnomalyDetector detector)
         Overlay.Draw(picture.View, new MapView(map, detector.MapHeight, detector.MapWidth), new OverlayOptions(scale)
         {
             Region = _preprocessor.Region(picture.Height, picture.Width),
-            Threshold = (float?)detector.Threshold,
+            Threshold = (float?)(detector.PixelThreshold ?? detector.Threshold),
         });
 }

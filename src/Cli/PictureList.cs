@@ -14,52 +14,74 @@ internal static class PictureList
     /// <summary>What the name of an overlay ends with. Such files are not taken as pictures when a folder is searched, so that a second run does not judge the first one's output.</summary>
     public const string OverlaySuffix = ".heat.png";
 
+    /// <summary>Stands for a list of files on stdin, one a line.</summary>
+    public const string Stdin = "-";
+
     /// <summary>
-    /// Files as they are named; folders with everything below them whose name ends like a picture's, in ordinal order. Links to folders are not followed.
-    /// What cannot be read becomes an entry with an error, so that the rest is still done.
+    /// Files as they are named; folders with everything below them whose name ends like a picture's, in ordinal order, links to folders not followed; patterns; and for "-" what stdin
+    /// names, as it comes. What cannot be read becomes an entry with an error, so that the rest is still done.
     /// </summary>
-    public static List<PictureEntry> Expand(IEnumerable<string> paths)
+    public static IEnumerable<PictureEntry> Expand(IEnumerable<string> paths) =>
+        paths.SelectMany(p => p == Stdin ? Lines().SelectMany(ExpandOne) : ExpandOne(p));
+
+    private static IEnumerable<string> Lines()
     {
-        List<PictureEntry> entries = [];
-        foreach (string path in paths)
+        while (Console.In.ReadLine() is string line)
         {
-            if (!Directory.Exists(path))
+            if (line.Length > 0)
             {
-                entries.Add(new PictureEntry(path, Path.GetFileName(path)));
-                continue;
+                yield return line;
             }
-
-            List<PictureEntry> found = [];
-            Walk(path, path, found);
-            found.Sort((a, b) => string.CompareOrdinal(a.RelativePath, b.RelativePath));
-            entries.AddRange(found.Count > 0
-                ? found
-                : [new PictureEntry(path, "", $"{path}: holds no pictures; files whose names end like a picture's are looked for, also in folders below")]);
         }
-
-        return entries;
     }
 
-    /// <summary>Gives every picture an overlay path of its own below <paramref name="folder"/>, mirroring the tree it came from.</summary>
-    public static Dictionary<PictureEntry, string> OverlayPaths(IReadOnlyList<PictureEntry> entries, string folder)
+    private static IEnumerable<PictureEntry> ExpandOne(string path)
     {
-        Dictionary<PictureEntry, string> paths = new(ReferenceEqualityComparer.Instance);
-        HashSet<string> taken = new(StringComparer.OrdinalIgnoreCase);
-        foreach (PictureEntry entry in entries.Where(e => e.Error is null))
+        if (Directory.Exists(path))
         {
-            string stem = Path.Combine(Path.GetDirectoryName(entry.RelativePath) ?? "", Path.GetFileNameWithoutExtension(entry.RelativePath));
-            string name = stem;
-            for (int i = 1; !taken.Add(name); i++)
-            {
-                // Two pictures of one stem: the second keeps its extension in the name, further ones are numbered.
-                name = i == 1 ? entry.RelativePath : $"{entry.RelativePath}-{i}";
-            }
-
-            paths.Add(entry, Path.Combine(folder, name + OverlaySuffix));
+            return Folder(path, path);
         }
 
-        return paths;
+        return Glob.IsPattern(path) ? Pattern(path) : [new PictureEntry(path, Path.GetFileName(path))];
     }
+
+    private static List<PictureEntry> Folder(string root, string path)
+    {
+        List<PictureEntry> found = [];
+        Walk(root, path, found);
+        found.Sort((a, b) => string.CompareOrdinal(a.RelativePath, b.RelativePath));
+        return found.Count > 0
+            ? found
+            : [new PictureEntry(path, "", $"{path}: holds no pictures; files whose names end like a picture's are looked for, also in folders below")];
+    }
+
+    private static List<PictureEntry> Pattern(string pattern)
+    {
+        List<PictureEntry> found = [];
+        try
+        {
+            string root = Glob.Root(pattern);
+            foreach (string path in Glob.Expand(pattern))
+            {
+                if (Directory.Exists(path))
+                {
+                    found.AddRange(Folder(root, path));
+                }
+                else if (IsInput(path))
+                {
+                    found.Add(new PictureEntry(path, Path.GetRelativePath(root, path)));
+                }
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            found.Add(new PictureEntry(pattern, "", $"{pattern}: cannot be searched: {e.Message}"));
+        }
+
+        return found.Count > 0 ? found : [new PictureEntry(pattern, "", $"{pattern}: there is no such file, and no picture's name is like it")];
+    }
+
+    private static bool IsInput(string name) => PictureFile.HasPictureExtension(name) && !name.EndsWith(OverlaySuffix, StringComparison.OrdinalIgnoreCase);
 
     private static void Walk(string root, string folder, List<PictureEntry> found)
     {
@@ -75,7 +97,7 @@ internal static class PictureList
                         Walk(root, path, found);
                     }
                 }
-                else if (PictureFile.HasPictureExtension(item.Name) && !item.Name.EndsWith(OverlaySuffix, StringComparison.OrdinalIgnoreCase))
+                else if (IsInput(item.Name))
                 {
                     found.Add(new PictureEntry(path, Path.GetRelativePath(root, path)));
                 }

@@ -33,7 +33,15 @@ public sealed partial class AnomalyDetector : IDisposable
         Model = file.Model;
         Preprocessing = file.Preprocessing;
         Warnings = file.Assumptions;
-        Threshold = options.Threshold ?? file.Calibration?.Threshold;
+        Calibration = options.UseCalibration ? file.Calibration : null;
+        if (Calibration?.PreprocessingHash is string hash && hash != file.PreprocessingHash)
+        {
+            throw new ModelFileException(
+                $"{file.Path}: calibrated with another preprocessing (SHA-256 {hash[..Math.Min(hash.Length, 12)]}…, the file's is {file.PreprocessingHash[..12]}…), so its thresholds do not "
+                + "fit its scores. Calibrate it again with `kernelad calibrate`.");
+        }
+
+        Threshold = options.Threshold ?? Calibration?.Threshold;
         HashSet<string> names = [.. file.Tensors.Keys];
         _present = names.Contains;
         _backend = backend;
@@ -54,6 +62,12 @@ public sealed partial class AnomalyDetector : IDisposable
 
     /// <summary>The decision threshold in units of the raw score, if there is one.</summary>
     public double? Threshold { get; }
+
+    /// <summary>Map values at or above it are anomalous, if the model file says from where on.</summary>
+    public double? PixelThreshold => Calibration?.PixelThreshold;
+
+    /// <summary>How the thresholds were found, if the model file has any.</summary>
+    public ModelCalibration? Calibration { get; }
 
     /// <summary>What the user should know about this model file, for instance that InTra's mean map is missing.</summary>
     public IReadOnlyList<string> Warnings { get; }
@@ -130,7 +144,8 @@ public sealed partial class AnomalyDetector : IDisposable
     {
         float[] map = new float[MapWidth * MapHeight];
         float score = Detect(picture, map, out DetectionTimings timings, cancellation);
-        return new AnomalyResult(score, Threshold, map, MapWidth, MapHeight, timings, _preprocessor.Region(picture.Height, picture.Width));
+        return new AnomalyResult(
+            score, Threshold, PixelThreshold, NormalizedScore(score), map, MapWidth, MapHeight, timings, _preprocessor.Region(picture.Height, picture.Width));
     }
 
     /// <summary>Judges one picture into the caller's memory; allocates nothing as long as the pictures have a few sizes (up to eight) that have been seen.</summary>
@@ -208,6 +223,10 @@ public sealed partial class AnomalyDetector : IDisposable
             pool.Return(memory);
         }
     }
+
+    /// <summary>A raw score on the scale that has the threshold at 0.5; see <see cref="ModelCalibration.Normalize"/>. Null without threshold or calibration.</summary>
+    public double? NormalizedScore(float score) =>
+        Threshold is double threshold && Calibration?.ScoreMedian is double median ? ModelCalibration.Normalize(score, threshold, median) : null;
 
     /// <summary>Turns a picture into the network's exact input.</summary>
     /// <param name="picture">The pixels.</param>

@@ -12,10 +12,21 @@ public sealed class AnomalyResult
 {
     private readonly float[] _map;
 
-    internal AnomalyResult(float score, double? threshold, float[] map, int mapWidth, int mapHeight, DetectionTimings timings, PictureRegion region)
+    internal AnomalyResult(
+        float score,
+        double? threshold,
+        double? pixelThreshold,
+        double? normalizedScore,
+        float[] map,
+        int mapWidth,
+        int mapHeight,
+        DetectionTimings timings,
+        PictureRegion region)
     {
         Score = score;
         Threshold = threshold;
+        PixelThreshold = pixelThreshold;
+        NormalizedScore = normalizedScore;
         _map = map;
         MapWidth = mapWidth;
         MapHeight = mapHeight;
@@ -24,7 +35,16 @@ public sealed class AnomalyResult
     }
 
     private AnomalyResult(AnomalyResult other, string source)
-        : this(other.Score, other.Threshold, other._map, other.MapWidth, other.MapHeight, other.Timings, other.Region)
+        : this(
+            other.Score,
+            other.Threshold,
+            other.PixelThreshold,
+            other.NormalizedScore,
+            other._map,
+            other.MapWidth,
+            other.MapHeight,
+            other.Timings,
+            other.Region)
     {
         Source = source;
     }
@@ -34,6 +54,14 @@ public sealed class AnomalyResult
 
     /// <summary>The decision threshold in units of the raw score: from the options, otherwise from the model file; null if neither has one.</summary>
     public double? Threshold { get; }
+
+    /// <summary>
+    /// The score on the scale that has the threshold at 0.5 and the median good score at 0, not limited to it: at least 0.5 exactly if anomalous. Null without threshold or calibration.
+    /// </summary>
+    public double? NormalizedScore { get; }
+
+    /// <summary>Map values at or above it are anomalous; null if the model file does not say from where on.</summary>
+    public double? PixelThreshold { get; }
 
     /// <summary>Whether the score reaches the threshold.</summary>
     /// <exception cref="InvalidOperationException">There is no threshold: neither the model file nor <see cref="DetectorOptions.Threshold"/> gives one.</exception>

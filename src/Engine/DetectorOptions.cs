@@ -54,6 +54,9 @@ public sealed record DetectorOptions
     /// <summary>Decision threshold in units of the raw score, overriding the model file's. A score at or above it is anomalous.</summary>
     public double? Threshold { get; init; }
 
+    /// <summary>Whether the model file's calibration counts. Without it there is no threshold but <see cref="Threshold"/>.</summary>
+    public bool UseCalibration { get; init; } = true;
+
     /// <summary>Receives diagnostics; null: none.</summary>
     public ILogger? Logger { get; init; }
 }

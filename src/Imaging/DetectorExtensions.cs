@@ -75,11 +75,11 @@ public static class DetectorExtensions
         }
     }
 
-    /// <summary>Writes the result's heat map over its picture as PNG, in the picture's own resolution.</summary>
+    /// <summary>Writes the result's heat map over its picture as PNG, in the picture's own resolution; what reaches the pixel threshold gets a red line round it.</summary>
     /// <param name="result">A result of a file.</param>
     /// <param name="path">The PNG to write.</param>
     /// <param name="scale">
-    /// Values of the lowest and the highest colour; give the same to all pictures that are to be compared. Null: 0 to twice the threshold if there is
+    /// Values of the lowest and the highest colour; give the same to all pictures that are to be compared. Null: 0 to twice the pixel threshold, or the threshold, if there is
     /// one, so that the threshold has the middle colour; otherwise 0 to this map's own maximum, which makes every picture's worst spot red.
     /// </param>
     /// <param name="options">How the result's file is read again; must be as it was for detection.</param>
@@ -92,13 +92,17 @@ public static class DetectorExtensions
         string source = result.Source ?? throw new InvalidOperationException("the result is of pixels, not of a file: draw it with Overlay.Draw");
         using Picture picture = PictureFile.Read(source, options);
         MapView map = new(result.Map.Span, result.MapHeight, result.MapWidth);
-        using Picture overlay = Overlay.Draw(picture.View, map, new OverlayOptions(scale ?? DefaultScale(result)) { Region = result.Region });
+        using Picture overlay = Overlay.Draw(picture.View, map, new OverlayOptions(scale ?? DefaultScale(result))
+        {
+            Region = result.Region,
+            Threshold = (float?)result.PixelThreshold,
+        });
         PictureFile.WritePng(path, overlay.View);
     }
 
     private static HeatMapScale DefaultScale(AnomalyResult result)
     {
-        float top = result.Threshold is > 0 and double threshold ? (float)(2 * threshold) : 0;
+        float top = (result.PixelThreshold ?? result.Threshold) is > 0 and double threshold ? (float)(2 * threshold) : 0;
         if (top == 0)
         {
             foreach (float value in result.Map.Span)

@@ -36,6 +36,26 @@ public readonly ref struct MapView
     /// <summary>Values in a row.</summary>
     public int Width { get; }
 
+    /// <summary>Enlarges or shrinks the map bilinearly: pixel centres aligned, edges repeated, no antialiasing.</summary>
+    /// <param name="height">Rows of the result.</param>
+    /// <param name="width">Values in a row of the result.</param>
+    /// <param name="destination">Receives height · width values, row-major.</param>
+    /// <exception cref="ArgumentException"><paramref name="destination"/> has another length.</exception>
+    public void Resize(int height, int width, Span<float> destination)
+    {
+        PictureView.CheckExtent(width, height);
+        if (destination.Length != height * width)
+            throw new ArgumentException($"a map of {height}×{width} has {height * width} values, the destination {destination.Length}", nameof(destination));
+        MapAxis rows = new(height, Height, 0, height), columns = new(width, Width, 0, width);
+        float[] line = new float[Width];
+        for (int y = 0; y < height; y++)
+        {
+            rows.Interpolate(Values, Width, y, line);
+            for (int x = 0; x < width; x++)
+                destination[(y * width) + x] = columns.At(line, x) ?? throw new InvalidOperationException("the map covers every pixel");
+        }
+    }
+
     /// <summary>One row.</summary>
     public ReadOnlySpan<float> Row(int y) => Values.Slice(y * Width, Width);
 }

@@ -54,8 +54,8 @@ public static class Overlay
         if (!(region.Height > 0 && region.Width > 0 && double.IsFinite(region.Top + region.Left + region.Height + region.Width)))
             throw new ConfigurationException($"an overlay's region must be finite and not empty; found {region}");
 
-        Axis columns = new(picture.Width, map.Width, region.Left, region.Width);
-        Axis rows = new(picture.Height, map.Height, region.Top, region.Height);
+        MapAxis columns = new(picture.Width, map.Width, region.Left, region.Width);
+        MapAxis rows = new(picture.Height, map.Height, region.Top, region.Height);
         Picture result = new(picture.Width, picture.Height, PixelFormat.Rgb24);
         Span<byte> pixels = result.Pixels;
         Side[] sides = options.Threshold is null ? [] : new Side[picture.Width * picture.Height];
@@ -119,51 +119,6 @@ public static class Overlay
             }
 
             return false;
-        }
-    }
-
-    /// <summary>Where the picture's pixels lie in the map along one axis: between which two values and how far from the first.</summary>
-    private readonly struct Axis
-    {
-        private readonly int[] _low;
-        private readonly float[] _part;
-        private readonly int _last;
-
-        public Axis(int picture, int map, double start, double extent)
-        {
-            _low = new int[picture];
-            _part = new float[picture];
-            _last = map - 1;
-            for (int i = 0; i < picture; i++)
-            {
-                double inside = (i + 0.5 - start) / extent;
-                double position = Math.Clamp((inside * map) - 0.5, 0, _last);
-                _low[i] = inside is >= 0 and < 1 ? (int)position : -1;
-                _part[i] = (float)(position - (int)position);
-            }
-        }
-
-        /// <summary>The value at a pixel; null where the map does not reach.</summary>
-        public float? At(ReadOnlySpan<float> line, int pixel)
-        {
-            int low = _low[pixel];
-            if (low < 0)
-                return null;
-            float value = line[low];
-            return value + (_part[pixel] * (line[Math.Min(low + 1, _last)] - value));
-        }
-
-        /// <summary>The line of the map at a pixel row; false where the map does not reach.</summary>
-        public bool Interpolate(ReadOnlySpan<float> values, int width, int pixel, Span<float> line)
-        {
-            int low = _low[pixel];
-            if (low < 0)
-                return false;
-            ReadOnlySpan<float> upper = values.Slice(low * width, width);
-            ReadOnlySpan<float> lower = values.Slice(Math.Min(low + 1, _last) * width, width);
-            for (int x = 0; x < line.Length; x++)
-                line[x] = upper[x] + (_part[pixel] * (lower[x] - upper[x]));
-            return true;
         }
     }
 }

@@ -39,10 +39,14 @@ internal static class Kernelad
 
     public static Process Start(params string[] arguments) => Start([], arguments);
 
-    private static Process Start((string Name, string? Value)[] environment, string[] arguments)
+    /// <summary>Starts the command with its stdin in the test's hands.</summary>
+    public static Process StartWithInput(params string[] arguments) => Start([], arguments, input: true);
+
+    private static Process Start((string Name, string? Value)[] environment, string[] arguments, bool input = false)
     {
         ProcessStartInfo start = new(Environment.ProcessPath is string host && Path.GetFileNameWithoutExtension(host) == "dotnet" ? host : "dotnet")
         {
+            RedirectStandardInput = input,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };

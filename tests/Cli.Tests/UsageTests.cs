@@ -38,7 +38,7 @@ public class UsageTests
     {
         CommandResult result = Kernelad.Run("--help");
         Assert.That((result.Code, result.Error), Is.EqualTo((0, "")));
-        string[] commands = ["convert", "info", "detect", "preprocess", "run", "verify", "bench", "profile", "export", "doctor", "demo"];
+        string[] commands = ["convert", "info", "detect", "calibrate", "preprocess", "run", "verify", "bench", "profile", "export", "doctor", "demo"];
         Assert.That(commands.Where(c => !result.Output.Contains($"\n  {c} ", StringComparison.Ordinal)), Is.Empty);
         Assert.That(result.Output, Does.Contain("10 anomaly found"));
     }

@@ -182,6 +182,55 @@ public sealed class AnomalyDetectorTests
     }
 
     [Test]
+    public void A_calibration_decides_and_normalises_and_can_be_overridden()
+    {
+        using RandomModel random = RandomModel.InTra();
+        PictureView picture = new(new byte[30 * 30], 30, 30, PixelFormat.Gray8);
+        float score;
+        using (AnomalyDetector plain = AnomalyDetector.Load(random.Path))
+        {
+            AnomalyResult result = plain.Detect(picture);
+            score = result.Score;
+            Assert.That((result.Threshold, result.PixelThreshold, result.NormalizedScore), Is.EqualTo(((double?)null, (double?)null, (double?)null)));
+        }
+
+        using (ModelFile file = ModelFile.Open(random.Path))
+        {
+            file.Rewrite(random.Path, new ModelCalibration { Threshold = score / 2, PixelThreshold = 0.75, ScoreMedian = score / 4, PreprocessingHash = file.PreprocessingHash }, []);
+        }
+
+        using (AnomalyDetector calibrated = AnomalyDetector.Load(random.Path))
+        {
+            AnomalyResult result = calibrated.Detect(picture).From("a.png");
+            Assert.That((result.IsAnomalous, result.PixelThreshold), Is.EqualTo((true, (double?)0.75)));
+            Assert.That(result.NormalizedScore, Is.EqualTo(1.5).Within(1e-6), "twice as far from the threshold as the median");
+        }
+
+        using (AnomalyDetector other = AnomalyDetector.Load(random.Path, new DetectorOptions { Threshold = 2 * score }))
+        {
+            AnomalyResult result = other.Detect(picture);
+            Assert.That((result.IsAnomalous, result.NormalizedScore < 0.5), Is.EqualTo((false, true)));
+        }
+
+        using AnomalyDetector ignored = AnomalyDetector.Load(random.Path, new DetectorOptions { UseCalibration = false });
+        Assert.That((ignored.Threshold, ignored.PixelThreshold, ignored.Calibration), Is.EqualTo(((double?)null, (double?)null, (ModelCalibration?)null)));
+    }
+
+    [Test]
+    public void A_calibration_of_another_preprocessing_is_refused()
+    {
+        using RandomModel random = RandomModel.InTra();
+        using (ModelFile file = ModelFile.Open(random.Path))
+        {
+            file.Rewrite(random.Path, new ModelCalibration { Threshold = 1, PreprocessingHash = "0123" }, []);
+        }
+
+        Assert.That(() => AnomalyDetector.Load(random.Path), Throws.TypeOf<ModelFileException>().With.Message.Contains("another preprocessing").And.Message.Contains("calibrate"));
+        using AnomalyDetector ignored = AnomalyDetector.Load(random.Path, new DetectorOptions { UseCalibration = false });
+        Assert.That(ignored.Threshold, Is.Null);
+    }
+
+    [Test]
     public void A_missing_mean_map_is_said_and_counts_as_zeros()
     {
         using RandomModel file = RandomModel.InTra();

@@ -18,16 +18,16 @@ internal static class DemoCommand
             SampleSet samples = SampleSet.Open();
             DetectorOptions options = engine.Read(parsed) with { Threshold = samples.Threshold };
             string folder = parsed.GetRequiredValue(output);
-            using AnomalyDetector detector = AnomalyDetector.Load(samples.ModelPath, options);
+            using PicturePipeline pipeline = PicturePipeline.Load(samples.ModelPath, options, samples.Pictures.Count);
             OutputFile.PrepareFolder(folder);
             HeatMapScale scale = HeatMapScales.Around(samples.Threshold);
-            List<DemoResult> results = Judge(detector, samples, folder, scale, cancellation);
+            List<DemoResult> results = Judge(pipeline, samples, folder, scale, cancellation);
 
-            Human.Header(detector, options, Path.GetFileName(samples.ModelPath));
+            Human.Header(pipeline.Detector, options, Path.GetFileName(samples.ModelPath));
             PrintTable(results);
             double auroc = Auroc(results);
             string page = Path.Combine(folder, "index.html");
-            string ran = $"{detector.Device}, {options.Precision.ToString().ToLowerInvariant()}";
+            string ran = $"{pipeline.Detector.Device}, {options.Precision.ToString().ToLowerInvariant()}";
             OutputFile.WriteText(page, DemoPage.Render(samples, results, ran, auroc, scale));
 
             Human.Line();
@@ -44,32 +44,37 @@ internal static class DemoCommand
         return command;
     }
 
-    private static List<DemoResult> Judge(AnomalyDetector detector, SampleSet samples, string folder, HeatMapScale scale, CancellationToken cancellation)
+    private static List<DemoResult> Judge(PicturePipeline pipeline, SampleSet samples, string folder, HeatMapScale scale, CancellationToken cancellation)
     {
-        OverlayPainter painter = new(detector);
-        PictureEntry[] entries = [.. samples.Pictures.Select(p => p.Entry)];
-        using ProgressLine progress = new("judging", entries.Length);
+        OverlayPainter painter = new(pipeline.Detector);
+        using ProgressLine progress = new("judging", samples.Pictures.Count);
         List<DemoResult> results = [];
-        foreach (Judgement judgement in new PictureJudge(detector, batch: 1, new PictureReadOptions()).Judge(entries, cancellation))
+        IAsyncEnumerable<DemoResult> judged = pipeline.RunAsync(samples.Pictures, picture => PictureFile.Read(picture.Entry.Path), Draw, cancellation);
+        foreach (DemoResult result in judged.ToBlockingEnumerable(CancellationToken.None))
         {
-            if (judgement.Error is not null)
-            {
-                throw new BadInputException(judgement.Error);
-            }
-
-            using Picture overlay = painter.Draw(judgement.Picture!, judgement.Map.Span, scale);
-            string name = Path.GetFileNameWithoutExtension(judgement.Entry.Path) + PictureList.OverlaySuffix;
-            PictureFile.WritePng(Path.Combine(folder, name), overlay.View);
-            results.Add(new DemoResult(
-                samples.Pictures[results.Count],
-                judgement.Score,
-                judgement.Score >= samples.Threshold,
-                PngEncoder.ToDataUri(judgement.Picture!.View),
-                PngEncoder.ToDataUri(overlay.View)));
+            results.Add(result);
             progress.Advance();
         }
 
         return results;
+
+        DemoResult Draw(SamplePicture sample, PictureOutcome outcome)
+        {
+            if (outcome.Error is string error)
+            {
+                throw new BadInputException(error);
+            }
+
+            using Picture overlay = painter.Draw(outcome.Picture!, outcome.Map.Span, scale);
+            string name = Path.GetFileNameWithoutExtension(sample.Entry.Path) + PictureList.OverlaySuffix;
+            PictureFile.WritePng(Path.Combine(folder, name), overlay.View);
+            return new DemoResult(
+                sample,
+                outcome.Score,
+                outcome.Score >= samples.Threshold,
+                PngEncoder.ToDataUri(outcome.Picture!.View),
+                PngEncoder.ToDataUri(overlay.View));
+        }
     }
 
     private static void PrintTable(List<DemoResult> results)

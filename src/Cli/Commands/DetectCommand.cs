@@ -9,7 +9,7 @@ internal static class DetectCommand
     public static Command Create(CancellationToken cancellation)
     {
         Argument<string> model = Options.Model();
-        Argument<string[]> pictures = new("PICTURE|FOLDER") { Description = "Picture files, or folders that are searched with all folders below", Arity = ArgumentArity.OneOrMore };
+        Argument<string[]> pictures = new("PICTURE|FOLDER") { Description = "Picture files, folders that are searched with all folders below, patterns with * ? **, or - for a list of files on stdin", Arity = ArgumentArity.OneOrMore };
         Option<string?> output = new("--output", "-o") { Description = "Write overlays NAME.heat.png into this folder, mirroring the input's tree", HelpName = "DIR" };
         Option<string> scale = new("--scale")
         {
@@ -29,32 +29,43 @@ internal static class DetectCommand
         Option<int> batch = Options.Positive("--batch", "Pictures per run of the network; results do not depend on it", 1);
         Option<bool> orientation = new("--exif-orientation") { Description = "Turn pictures upright as their EXIF data say" };
         Option<string?> csv = new("--csv") { Description = "Write the results as a table to this file", HelpName = "FILE" };
+        Option<bool> resume = new("--resume") { Description = "Go on with the table of --csv: pictures that have a row are skipped" };
         Option<bool> json = Options.Json();
         Command command = new("detect", "Judge pictures: score, verdict, overlay. A bad picture is reported and the others are done; the exit code is then 3.")
         {
-            model, pictures, output, scale, threshold, fail, batch, orientation, csv, json,
+            model, pictures, output, scale, threshold, fail, batch, orientation, csv, resume, json,
         };
         EngineOptions engine = new(command);
         command.SetAction(parsed =>
         {
             DetectorOptions options = engine.Read(parsed) with { Threshold = parsed.GetValue(threshold) };
-            using AnomalyDetector detector = AnomalyDetector.Load(parsed.GetRequiredValue(model), options);
-            if (parsed.GetValue(fail) && detector.Threshold is null)
+            string[] paths = parsed.GetRequiredValue(pictures);
+            if (parsed.GetValue(resume) && parsed.GetValue(csv) is null)
+            {
+                throw new UsageException("--resume needs --csv: the table says which pictures are done");
+            }
+
+            // What stdin names is taken as it comes; everything else is listed now, which makes its number known.
+            bool streamed = paths.Contains(PictureList.Stdin);
+            IEnumerable<PictureEntry> entries = streamed ? PictureList.Expand(paths) : [.. PictureList.Expand(paths)];
+            int? count = streamed ? null : entries.Count();
+            using PicturePipeline pipeline = PicturePipeline.Load(parsed.GetRequiredValue(model), options, count, parsed.GetValue(batch));
+            if (parsed.GetValue(fail) && pipeline.Detector.Threshold is null)
             {
                 throw new UsageException("--fail-on-anomaly needs a threshold, and the model file has none: give one with --threshold");
             }
 
-            Detection run = new(detector, options)
+            Detection run = new(pipeline, options)
             {
                 ModelPath = parsed.GetRequiredValue(model),
-                Batch = parsed.GetValue(batch),
                 Reading = new PictureReadOptions { ApplyOrientation = parsed.GetValue(orientation) },
                 OverlayFolder = parsed.GetValue(output),
                 Scale = HeatMapScales.Parse(parsed.GetRequiredValue(scale))!.Value,
                 CsvPath = parsed.GetValue(csv),
+                Resume = parsed.GetValue(resume),
                 Json = parsed.GetValue(json),
             };
-            (int failed, int anomalous) = run.Run(PictureList.Expand(parsed.GetRequiredValue(pictures)), cancellation);
+            (int failed, int anomalous) = run.Run(entries, count ?? 0, cancellation);
             return failed > 0 ? ExitCode.BadInput : parsed.GetValue(fail) && anomalous > 0 ? ExitCode.AnomalyFound : ExitCode.Done;
         });
         return command;

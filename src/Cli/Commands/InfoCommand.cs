@@ -20,7 +20,7 @@ internal static class InfoCommand
         command.SetAction(parsed =>
         {
             string path = parsed.GetRequiredValue(model);
-            DetectorOptions options = engine.Read(parsed);
+            DetectorOptions options = engine.Read(parsed) with { UseCalibration = false };
             using ModelFile file = ModelFile.Open(path);
             using AnomalyDetector detector = AnomalyDetector.Load(path, options with { Logger = null });
             if (parsed.GetValue(json))
@@ -43,10 +43,15 @@ internal static class InfoCommand
         Table facts = Human.Table("what", "value");
         facts.Row("parameters", $"{file.Parameters:N0} in {file.Tensors.Count} tensors ({string.Join(", ", file.Tensors.Values.GroupBy(t => t.Type).Select(g => $"{g.Count()} {g.Key}"))})");
         facts.Row("input", $"{detector.MapWidth}×{detector.MapHeight} pixels");
-        facts.Row("preprocessing", Describe(file.Preprocessing));
+        facts.Row("preprocessing", file.Preprocessing.Describe());
         facts.Row("compute", $"{detector.FlopsPerImage / 1e9:F2} GFLOP per image as the model is written");
         facts.Row("memory", $"{ByteSize.Format(detector.WeightBytes)} weights, {ByteSize.Format(detector.ActivationBytes)} activations per call");
-        facts.Row("threshold", file.Calibration?.Threshold is double t ? $"{t:G6}" : "none in the file; give one with --threshold");
+        facts.Row("threshold", CalibrationText.Describe(file.Calibration ?? new ModelCalibration()));
+        if (file.Calibration?.PreprocessingHash is string hash && hash != file.PreprocessingHash)
+        {
+            facts.Row("", "calibrated with another preprocessing: of no use until the file is calibrated again");
+        }
+
         foreach (ModelSource source in file.Source)
         {
             facts.Row("source", $"{source.File}, SHA-256 {source.Sha256}");
@@ -86,16 +91,6 @@ internal static class InfoCommand
         Human.Print(table);
     }
 
-    private static string Describe(PicturePreprocessing p)
-    {
-        string resize = p.ResizeShortSide is int side ? $"short side to {side}" : $"{p.ResizeWidth}×{p.ResizeHeight}";
-        string crop = p.ResizeShortSide is null && p.CropHeight == p.ResizeHeight && p.CropWidth == p.ResizeWidth ? "" : $", centre crop {p.CropWidth}×{p.CropHeight}";
-        string normalise = p.Mean.All(m => m == 0) && p.Std.All(s => s == 1)
-            ? ""
-            : $", mean {string.Join(' ', p.Mean)}, std {string.Join(' ', p.Std)}";
-        return $"RGB, {p.Filter.ToString().ToLowerInvariant()} resize to {resize} as Pillow{crop}, divided by 255{normalise}";
-    }
-
     private static void PrintJson(ModelFile file, AnomalyDetector detector, DetectorOptions options) => JsonLine.Print(json =>
     {
         json.WriteString("file", file.Path);
@@ -103,19 +98,8 @@ internal static class InfoCommand
         json.WritePropertyName("config");
         file.Model.Config.WriteTo(json);
         WritePreprocessing(json, file.Preprocessing);
-        if (file.Calibration is ModelCalibration calibration)
-        {
-            json.WriteStartObject("calibration");
-            json.WriteNumberOrNull("threshold", calibration.Threshold);
-            json.WriteNumberOrNull("score_low", calibration.ScoreLow);
-            json.WriteNumberOrNull("score_high", calibration.ScoreHigh);
-            json.WriteEndObject();
-        }
-        else
-        {
-            json.WriteNull("calibration");
-        }
-
+        json.WriteString("preprocessing_sha256", file.PreprocessingHash);
+        json.WriteCalibration("calibration", file.Calibration);
         json.WriteStartArray("source");
         foreach (ModelSource source in file.Source)
         {

@@ -17,9 +17,9 @@ internal static class Human
     public static void Line(string text = "") => Console.Out.WriteLine(text);
 
     /// <summary>Prints the header of every result: what ran, and how.</summary>
-    public static void Header(AnomalyDetector detector, DetectorOptions options, string modelPath)
+    public static void Header(AnomalyDetector detector, DetectorOptions options, string modelPath, string further = "")
     {
-        Line($"{detector.Model.Name} {modelPath}: {detector.Device}, {options.Precision.ToString().ToLowerInvariant()}");
+        Line($"{detector.Model.Name} {modelPath}: {detector.Device}, {options.Precision.ToString().ToLowerInvariant()}{further}");
     }
 
     /// <summary>Creates a table; columns whose heading starts with '&gt;' are aligned to the right.</summary>

@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace KernelAD.Cli.Output;
 
-/// <summary>A progress bar on stderr, on a terminal only; elsewhere it prints nothing.</summary>
+/// <summary>A progress bar with rate and remaining time on stderr, on a terminal only; elsewhere it prints nothing.</summary>
 internal sealed class ProgressLine : IDisposable
 {
     private const int Cells = 30;
@@ -10,7 +10,9 @@ internal sealed class ProgressLine : IDisposable
     private readonly bool _visible = !Console.IsErrorRedirected && Environment.GetEnvironmentVariable("TERM") != "dumb";
     private readonly string _what;
     private readonly int _total;
+    private readonly long _start = Stopwatch.GetTimestamp();
     private int _done;
+    private int _width;
     private long _drawn;
 
     /// <summary>Starts at zero of <paramref name="total"/>.</summary>
@@ -29,7 +31,11 @@ internal sealed class ProgressLine : IDisposable
         {
             _drawn = Stopwatch.GetTimestamp();
             int filled = (int)((long)Cells * _done / _total);
-            Console.Error.Write($"\r{_what} [{new string('#', filled)}{new string('.', Cells - filled)}] {_done}/{_total} ");
+            double rate = _done / Math.Max(Stopwatch.GetElapsedTime(_start).TotalSeconds, 1e-3);
+            TimeSpan left = TimeSpan.FromSeconds((_total - _done) / rate);
+            string line = $"{_what} [{new string('#', filled)}{new string('.', Cells - filled)}] {_done}/{_total}, {rate:0.#}/s, {left:h\\:mm\\:ss} left";
+            Console.Error.Write($"\r{line.PadRight(_width)}");
+            _width = line.Length;
         }
     }
 
@@ -38,7 +44,7 @@ internal sealed class ProgressLine : IDisposable
     {
         if (_visible && _drawn != 0)
         {
-            Console.Error.Write($"\r{new string(' ', _what.Length + Cells + 30)}\r");
+            Console.Error.Write($"\r{new string(' ', _width)}\r");
             _drawn = 0;
         }
     }

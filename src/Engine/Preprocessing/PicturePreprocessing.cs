@@ -33,4 +33,14 @@ public sealed record PicturePreprocessing(
     int CropHeight,
     int CropWidth,
     float[] Mean,
-    float[] Std);
+    float[] Std)
+{
+    /// <summary>What is done, in words.</summary>
+    public string Describe()
+    {
+        string resize = ResizeShortSide is int side ? $"short side to {side}" : $"{ResizeWidth}×{ResizeHeight}";
+        string crop = ResizeShortSide is null && CropHeight == ResizeHeight && CropWidth == ResizeWidth ? "" : $", centre crop {CropWidth}×{CropHeight}";
+        string normalise = Mean.All(m => m == 0) && Std.All(s => s == 1) ? "" : $", mean {string.Join(' ', Mean)}, std {string.Join(' ', Std)}";
+        return $"RGB, {Filter.ToString().ToLowerInvariant()} resize to {resize} as Pillow{crop}, divided by 255{normalise}";
+    }
+}

@@ -76,7 +76,7 @@ public sealed class PicturePreprocessor
         ArgumentNullException.ThrowIfNull(scratch);
         CheckLength(destination.Length);
         PictureView.CheckExtent(picture.Width, picture.Height);
-        (int height, int width) = ResizedExtent(picture.Height, picture.Width);
+        (int height, int width) = ExtentAfterResize(picture.Height, picture.Width);
         ResampleAxis columns = _columns.Get(picture.Width, width);
         ResampleAxis rows = _rows.Get(picture.Height, height);
         if (columns.Count < Width || rows.Count < Height)
@@ -93,19 +93,26 @@ public sealed class PicturePreprocessor
     /// </summary>
     public PictureRegion Region(int pictureHeight, int pictureWidth)
     {
+        ResizedExtent resized = Resized(pictureHeight, pictureWidth);
+        double vertical = (double)pictureHeight / resized.Height;
+        double horizontal = (double)pictureWidth / resized.Width;
+        return new PictureRegion(resized.Top * vertical, resized.Left * horizontal, Height * vertical, Width * horizontal);
+    }
+
+    /// <summary>How large a picture is after resizing, and where in it the network's input begins.</summary>
+    public ResizedExtent Resized(int pictureHeight, int pictureWidth)
+    {
         PictureView.CheckExtent(pictureWidth, pictureHeight);
-        (int height, int width) = ResizedExtent(pictureHeight, pictureWidth);
-        double vertical = (double)pictureHeight / height;
-        double horizontal = (double)pictureWidth / width;
-        return new PictureRegion(
-            (CropStart(height, Height) - ((Height - Math.Min(Height, height)) / 2)) * vertical,
-            (CropStart(width, Width) - ((Width - Math.Min(Width, width)) / 2)) * horizontal,
-            Height * vertical,
-            Width * horizontal);
+        (int height, int width) = ExtentAfterResize(pictureHeight, pictureWidth);
+        return new ResizedExtent(
+            height,
+            width,
+            CropStart(height, Height) - ((Height - Math.Min(Height, height)) / 2),
+            CropStart(width, Width) - ((Width - Math.Min(Width, width)) / 2));
     }
 
     /// <summary>torchvision's rule: given sizes, or the shorter side given and the longer one in proportion, rounded down.</summary>
-    private (int Height, int Width) ResizedExtent(int height, int width)
+    private (int Height, int Width) ExtentAfterResize(int height, int width)
     {
         if (_settings.ResizeShortSide is not int side)
             return (_settings.ResizeHeight, _settings.ResizeWidth);
@@ -189,3 +196,10 @@ public sealed class PicturePreprocessor
 /// <param name="Height">Extent downwards.</param>
 /// <param name="Width">Extent to the right.</param>
 public readonly record struct PictureRegion(double Top, double Left, double Height, double Width);
+
+/// <summary>A picture after resizing, in its new pixels.</summary>
+/// <param name="Height">Its height.</param>
+/// <param name="Width">Its width.</param>
+/// <param name="Top">Row at which the network's input begins; negative where the input is padded.</param>
+/// <param name="Left">Column at which the network's input begins; negative where the input is padded.</param>
+public readonly record struct ResizedExtent(int Height, int Width, int Top, int Left);

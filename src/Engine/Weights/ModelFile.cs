@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using KernelAD.Models;
@@ -31,19 +33,6 @@ public sealed record ModelNote(NoteKind Kind, string Key, string Value, string R
 /// <param name="File">Its name, without folder.</param>
 /// <param name="Sha256">SHA-256 of its bytes, in lower-case hexadecimal.</param>
 public sealed record ModelSource(string File, string Sha256);
-
-/// <summary>What is known about a model's scores from pictures of its own product.</summary>
-public sealed record ModelCalibration
-{
-    /// <summary>Image scores above this mean "anomalous".</summary>
-    public double? Threshold { get; init; }
-
-    /// <summary>The score shown as 0 when scores are normalised.</summary>
-    public double? ScoreLow { get; init; }
-
-    /// <summary>The score shown as 1 when scores are normalised.</summary>
-    public double? ScoreHigh { get; init; }
-}
 
 /// <summary>What a model file says beside its tensors and configuration.</summary>
 public sealed record ModelFileDetails
@@ -167,7 +156,7 @@ public sealed class ModelFile : IDisposable
         };
         if (details.Calibration is { } calibration)
         {
-            metadata[CalibrationKey] = WriteCalibration(calibration).ToJsonString();
+            metadata[CalibrationKey] = calibration.ToJson().ToJsonString();
         }
 
         if (details.Source.Count > 0)
@@ -188,6 +177,35 @@ public sealed class ModelFile : IDisposable
 
         SafetensorsWriter.Write(path, tensors, metadata, cancellation);
     }
+
+    /// <summary>
+    /// Writes this file with another calibration, and perhaps other values of some tensors, atomically; everything else stays as it is. Tensors are copied in blocks, so that memory
+    /// does not grow with the file.
+    /// </summary>
+    /// <param name="path">Where to; may be this file's own path.</param>
+    /// <param name="calibration">The calibration; null removes it.</param>
+    /// <param name="replaced">Tensors that take the place of those of their name, or that are added.</param>
+    /// <param name="cancellation">Stops between tensors.</param>
+    /// <exception cref="OutputException">The file cannot be written; an older one is as it was.</exception>
+    public void Rewrite(string path, ModelCalibration? calibration, IReadOnlyList<TensorSource> replaced, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(replaced);
+        Dictionary<string, string> metadata = new(_file.Metadata, StringComparer.Ordinal);
+        metadata.Remove(CalibrationKey);
+        if (calibration is not null)
+        {
+            metadata.Add(CalibrationKey, calibration.ToJson().ToJsonString());
+        }
+
+        HashSet<string> names = [.. replaced.Select(t => t.Name)];
+        IEnumerable<TensorSource> kept = Tensors.Values.Where(e => !names.Contains(e.Name)).OrderBy(e => e.Offset)
+            .Select(e => new TensorSource(e.Name, e.Type, e.Shape, stream => _file.CopyTo(e.Name, stream)));
+        SafetensorsWriter.Write(path, [.. kept, .. replaced], metadata, cancellation);
+    }
+
+    /// <summary>SHA-256 of what the file says about preprocessing, in lower-case hexadecimal: scores are comparable only where it is the same.</summary>
+    public string PreprocessingHash =>
+        Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(WritePreprocessing(Preprocessing).ToJsonString())));
 
     /// <summary>Whether the file holds a tensor of that name.</summary>
     public bool Has(string name) => _file.Entries.ContainsKey(name);
@@ -341,35 +359,15 @@ public sealed class ModelFile : IDisposable
         }
     }
 
-    private static JsonObject WriteCalibration(ModelCalibration c)
-    {
-        JsonObject o = [];
-        foreach ((string key, double? value) in new[] { ("threshold", c.Threshold), ("score_low", c.ScoreLow), ("score_high", c.ScoreHigh) })
-        {
-            if (value is double v)
-            {
-                o[key] = v;
-            }
-        }
-
-        return o;
-    }
-
     private static ModelCalibration ReadCalibration(SafetensorsFile file, JsonNode node)
     {
         try
         {
-            JsonObject o = node.AsObject();
-            return new ModelCalibration
-            {
-                Threshold = Number(o, "threshold"),
-                ScoreLow = Number(o, "score_low"),
-                ScoreHigh = Number(o, "score_high"),
-            };
+            return ModelCalibration.FromJson(node.AsObject());
         }
         catch (Exception e) when (IsJsonFault(e))
         {
-            throw Malformed(file, CalibrationKey, $"an object of numbers ({e.Message})");
+            throw Malformed(file, CalibrationKey, $"an object of thresholds and how they were found ({e.Message})");
         }
     }
 
@@ -415,9 +413,6 @@ public sealed class ModelFile : IDisposable
         float[] values = o[key] is JsonArray { Count: 3 } a ? [.. a.Select(n => n?.GetValue<float>() ?? float.NaN)] : [];
         return values.Length == 3 && values.All(float.IsFinite) ? values : throw new JsonException($"\"{key}\" must hold three numbers");
     }
-
-    private static double? Number(JsonObject o, string key) =>
-        o[key] is not JsonNode node ? null : node.GetValue<double>() is double value && double.IsFinite(value) ? value : throw new JsonException($"\"{key}\" is not finite");
 
     private static string Text(JsonObject o, string key) => o[key]?.GetValue<string>() ?? throw new JsonException($"\"{key}\" is missing");
 

@@ -106,6 +106,40 @@ public sealed class SafetensorsFile : IDisposable
         ReadBytes(entry, 0, destination);
     }
 
+    /// <summary>Reads some consecutive bytes of a tensor as they lie in the file.</summary>
+    /// <param name="name">The tensor.</param>
+    /// <param name="first">Position of the first byte in the tensor.</param>
+    /// <param name="destination">As many bytes as are wanted.</param>
+    /// <exception cref="ModelFileException">There is no such tensor, or the file was cut since it was opened.</exception>
+    public void Read(string name, long first, Span<byte> destination)
+    {
+        SafetensorsEntry entry = Entry(name);
+        ArgumentOutOfRangeException.ThrowIfNegative(first);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(first, entry.ByteCount - destination.Length);
+        ReadBytes(entry, first, destination);
+    }
+
+    /// <summary>Copies a tensor's bytes as they lie in the file, block by block.</summary>
+    /// <exception cref="ModelFileException">There is no such tensor, or the file was cut since it was opened.</exception>
+    internal void CopyTo(string name, Stream destination)
+    {
+        SafetensorsEntry entry = Entry(name);
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(ChunkBytes);
+        try
+        {
+            for (long done = 0; done < entry.ByteCount; done += ChunkBytes)
+            {
+                Span<byte> part = buffer.AsSpan(0, (int)Math.Min(ChunkBytes, entry.ByteCount - done));
+                ReadBytes(entry, done, part);
+                destination.Write(part);
+            }
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
     /// <summary>Reads a tensor as single precision, converting from whatever type the file holds.</summary>
     /// <param name="name">The tensor.</param>
     /// <param name="destination">As many elements as the tensor; may lie in unmanaged memory.</param>

@@ -50,6 +50,79 @@ public class ModelFileTests
     }
 
     [Test]
+    public void Rewriting_changes_the_calibration_and_the_tensors_that_are_named_and_nothing_else()
+    {
+        using TemporaryFolder folder = new();
+        string path = folder.File("m.safetensors");
+        ModelFile.Write(path, Tiny, Sources(withMeanMap: false), new ModelFileDetails { Source = [new ModelSource("a.pth", "00ff")], Calibration = new ModelCalibration { Threshold = 1 } });
+        ModelCalibration calibration = new()
+        {
+            Threshold = 0.1,
+            PixelThreshold = 1.0 / 3,
+            Method = "conformal",
+            Parameter = 0.01,
+            GoodPictures = 120,
+            AnomalousPictures = 3,
+            ScoreLow = 0.01,
+            ScoreMedian = 0.05,
+            ScoreHigh = 0.2,
+            ScorePooling = "model",
+            Date = "2026-01-31",
+            PreprocessingHash = "ab12",
+        };
+        Dictionary<string, float[]> before = [];
+        using (ModelFile file = ModelFile.Open(path))
+        {
+            foreach (string name in file.Tensors.Keys)
+            {
+                before.Add(name, Values(file, name));
+            }
+
+            Tensor map = new(new Shape(1, 1, 8, 12));
+            map.Data.AsSpan().Fill(7);
+            file.Rewrite(path, calibration, [TensorSource.Of(InTra.MeanMapKey, map)]);
+        }
+
+        using (ModelFile file = ModelFile.Open(path))
+        {
+            Assert.That(file.Calibration, Is.EqualTo(calibration));
+            Assert.That(file.Source, Is.EqualTo((ModelSource[])[new ModelSource("a.pth", "00ff")]));
+            Assert.That(Values(file, InTra.MeanMapKey), Is.All.EqualTo(7f));
+            Assert.That(file.Tensors, Has.Count.EqualTo(before.Count + 1));
+            foreach ((string name, float[] values) in before)
+            {
+                Assert.That(Values(file, name), Is.EqualTo(values), name);
+            }
+
+            file.Rewrite(path, null, []);
+        }
+
+        using ModelFile last = ModelFile.Open(path);
+        Assert.That((last.Calibration, last.Has(InTra.MeanMapKey)), Is.EqualTo(((ModelCalibration?)null, true)));
+
+        static float[] Values(ModelFile file, string name)
+        {
+            float[] values = new float[file.Tensors[name].Shape.Count];
+            file.ReadFloat32(name, values);
+            return values;
+        }
+    }
+
+    [Test]
+    public void The_preprocessings_hash_tells_preprocessings_apart()
+    {
+        using TemporaryFolder folder = new();
+        string[] hashes = [.. new PicturePreprocessing?[] { null, Tiny.Preprocessing, Tiny.Preprocessing with { Filter = Interpolation.Lanczos }, Tiny.Preprocessing with { Std = [1, 1, 2] } }.Select(p =>
+        {
+            ModelFile.Write(folder.File("m.safetensors"), Tiny, Sources(withMeanMap: false), new ModelFileDetails { Preprocessing = p });
+            using ModelFile file = ModelFile.Open(folder.File("m.safetensors"));
+            return file.PreprocessingHash;
+        })];
+        Assert.That(hashes[0], Is.EqualTo(hashes[1]).And.Length.EqualTo(64));
+        Assert.That(hashes.Distinct().Count(), Is.EqualTo(3));
+    }
+
+    [Test]
     public void Bare_minimum_is_enough()
     {
         using TemporaryFolder folder = new();
