@@ -1,5 +1,7 @@
+using System.Globalization;
 using System.Security.Cryptography;
 using KernelAD.Imaging;
+using KernelAD.Weights;
 
 namespace KernelAD.Evaluation;
 
@@ -14,6 +16,8 @@ namespace KernelAD.Evaluation;
 /// <param name="Precision">fp32, tf32 or fp16.</param>
 /// <param name="Lanes">Pictures, or batches, that were worked on at the same time.</param>
 /// <param name="Threshold">The model's own decision threshold, or the one given; null: there is none.</param>
+/// <param name="PixelThreshold">Map values at or above it are anomalous; null if the model file does not say.</param>
+/// <param name="Calibration">How the model file's thresholds were found, in words; null if it has none.</param>
 /// <param name="Warnings">What its user should know.</param>
 public sealed record EvaluatedModel(
     string Name,
@@ -26,6 +30,8 @@ public sealed record EvaluatedModel(
     string Precision,
     int Lanes,
     double? Threshold,
+    double? PixelThreshold,
+    string? Calibration,
     IReadOnlyList<string> Warnings)
 {
     /// <summary>Describes a loaded model.</summary>
@@ -49,6 +55,11 @@ public sealed record EvaluatedModel(
             precision.ToString().ToLowerInvariant(),
             pipeline.Lanes,
             detector.Threshold,
+            detector.PixelThreshold,
+            detector.Calibration is { } calibration ? Describe(calibration) : null,
             detector.Warnings);
     }
+
+    private static string Describe(ModelCalibration c) => string.Create(
+        CultureInfo.InvariantCulture, $"{c.Method ?? "threshold"}{(c.Parameter is double p ? $" {p:G4}" : "")} on {c.GoodPictures} good pictures{(c.Date is null ? "" : $", {c.Date}")}");
 }

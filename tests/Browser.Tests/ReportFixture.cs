@@ -35,7 +35,7 @@ internal sealed class ReportFixture : IDisposable
             Data = data,
             Options = new EvaluationOptions { GalleryPictures = shown },
             Model = new EvaluatedModel(
-                "ViTAD", "tile.safetensors", new string('a', 64), "RGB, bilinear resize to 24×24 as Pillow, divided by 255", Side, Side, "cpu, 2 threads", "fp32", 2, Threshold: null, []),
+                "ViTAD", "tile.safetensors", new string('a', 64), "RGB, bilinear resize to 24×24 as Pillow, divided by 255", Side, Side, "cpu, 2 threads", "fp32", 2, Threshold: null, PixelThreshold: null, Calibration: null, []),
             Categories = [.. data.Categories.Select(c => Judge(c, shown))],
             Problems = ["tile/test/good/99.png: cannot be read"],
             Remarks = [],

@@ -49,6 +49,13 @@ public sealed class ReportTests : IDisposable
     }
 
     [Test]
+    public void Each_kind_of_defect_has_a_row()
+    {
+        string[] row = [.. Page.FindElements(By.CssSelector("#kinds tbody tr > *")).Select(c => c.Text)];
+        Assert.That(row, Is.EqualTo((string[])["scratch", "5", "4", "80.0 %", "0.9000"]));
+    }
+
+    [Test]
     public void The_slider_s_ends_reject_everything_and_nothing()
     {
         Slide(0);

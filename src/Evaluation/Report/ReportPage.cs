@@ -125,6 +125,11 @@ public static class ReportPage
             ? "ader: the definitions of ADer's evaluator; image labels from masks"
             : "default: exact, definitions of scikit-learn and MVTec (8-connected regions)");
         yield return ("Masks", $"{options.MaskRule.Name()}; source values above {options.MaskThreshold} are anomalous");
+        if (model.Calibration is not null)
+        {
+            yield return ("Calibration", model.Calibration);
+        }
+
         yield return ("Image scores", options.Variant == MetricVariant.Ader ? "the model's own; ader metrics take theirs from the maps" : "the model's own (image_score), raw");
         foreach (string warning in model.Warnings)
         {
@@ -136,7 +141,7 @@ public static class ReportPage
     {
         MetricsResult metrics = category.Metrics;
         double? own = result.Model.Threshold;
-        HeatMapScale scale = Scale(category);
+        HeatMapScale scale = Scale(category, result.Model.PixelThreshold);
         json.WriteStartObject();
         json.WriteString("name", category.Name);
         json.WriteNumber("good", metrics.Image.Negatives);
@@ -233,10 +238,10 @@ public static class ReportPage
     }
 
     /// <summary>
-    /// One scale for all maps of a category: from their lowest value, with the pixel threshold of the highest F1 in the middle of the colours; to their highest value where
-    /// there is no such threshold.
+    /// One scale for all maps of a category: from their lowest value, with the pixel threshold (the model file's, or the one with the highest F1) in the middle of the colours. Where
+    /// that would paint most pictures in the highest colour, or there is no threshold, the scale ends at the median or the highest of the pictures' highest values.
     /// </summary>
-    private static HeatMapScale Scale(CategoryResult category)
+    private static HeatMapScale Scale(CategoryResult category, double? threshold)
     {
         if (category.Gallery.Count == 0)
         {
@@ -244,11 +249,13 @@ public static class ReportPage
         }
 
         float low = category.Gallery.Min(g => g.Range.Low);
-        float high = category.Gallery.Max(g => g.Range.High);
-        NamedMetric middle = category.Metrics.Values.FirstOrDefault(v => v.Name == "pixel_threshold");
-        if (middle.Name is not null && middle.Value.IsDefined && middle.Value.Value > low)
+        float[] maxima = [.. category.Gallery.Select(g => g.Range.High).Order()];
+        float high = maxima[^1];
+        NamedMetric best = category.Metrics.Values.FirstOrDefault(v => v.Name == "pixel_threshold");
+        double? middle = threshold ?? (best.Name is not null && best.Value.IsDefined ? best.Value.Value : null);
+        if (middle > low)
         {
-            high = (float)((2 * middle.Value.Value) - low);
+            high = Math.Max((float)((2 * middle.Value) - low), maxima[maxima.Length / 2]);
         }
 
         return low < high ? new HeatMapScale(low, high) : new HeatMapScale(low, low + Math.Max(1e-6f, Math.Abs(low) * 1e-6f));

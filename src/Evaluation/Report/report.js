@@ -69,6 +69,19 @@ function confusion() {
   ]);
 }
 
+/** How well each kind of defect is told from the good pictures, and how many are found at the threshold. */
+function kinds() {
+  const good = category.pictures.filter(p => !p.anomalous).map(p => p.score);
+  const groups = Map.groupBy(category.pictures.filter(p => p.anomalous), p => p.defect);
+  const cells = (tag, values) => element("tr", {}, element("th", { scope: tag === "th" ? "col" : "row" }, values[0]), ...values.slice(1).map(v => element(tag, {}, v)));
+  at("kinds").replaceChildren(element("thead", {}, cells("th", ["defect", "pictures", "found", "recall", "AUROC"])), element("tbody", {}, ...[...groups].sort().map(([kind, pictures]) => {
+    const found = pictures.filter(rejected).length;
+    const wins = pictures.reduce((sum, p) => sum + good.reduce((s, g) => s + (p.score > g ? 1 : p.score === g ? .5 : 0), 0), 0);
+    return cells("td", [kind, pictures.length, found, percent(found, pictures.length), good.length ? share(wins / good.length / pictures.length) : "n/a"]);
+  })));
+  at("kinds").hidden = groups.size === 0;
+}
+
 /** The axis of scores: from the lowest to the highest, as shares from 0 to 1; logarithmic where a long tail would take all the room. */
 function makeAxis() {
   const scores = category.pictures.map(p => p.score).sort((a, b) => a - b);
@@ -231,6 +244,7 @@ function setThreshold(value, fromSlider) {
   if (!fromSlider) at("threshold").value = Math.round(1000 * axis.share(value));
   at("threshold-value").textContent = score(value);
   confusion();
+  kinds();
   moveLine();
   movePoints();
   gallery();
