@@ -127,7 +127,7 @@ internal sealed class Calibration
         using ProgressLine progress = new("scoring", pictures.Count);
         using PicturePipeline pipeline = PicturePipeline.Load(ModelPath, options, pictures.Count, Batch);
         List<CalibrationScore> scores = CalibrationPictures.Score(pipeline, pictures, Reading, error => Advance(progress, error), cancellation);
-        return (scores, [], pipeline.Detector.Device);
+        return (scores, [], pipeline.Lanes > 1 ? $"{pipeline.Detector.Device}, {pipeline.Lanes} pictures at a time" : pipeline.Detector.Device);
     }
 
     private (List<CalibrationScore> Scores, TensorSource[] Replaced, string Device) FitMeanMap(

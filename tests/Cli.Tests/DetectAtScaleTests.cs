@@ -5,6 +5,9 @@ namespace KernelAD.Cli.Tests;
 /// <summary>Many pictures: patterns, lists on stdin, interruption, going on.</summary>
 public sealed class DetectAtScaleTests : IDisposable
 {
+    /// <summary>Enough for a small model to be met in the middle.</summary>
+    private const int Many = 200;
+
     private readonly Workspace _files = new();
 
     public void Dispose() => _files.Dispose();
@@ -13,16 +16,16 @@ public sealed class DetectAtScaleTests : IDisposable
     [Platform("Unix")]
     public void A_killed_run_goes_on_with_nothing_lost_and_nothing_done_twice()
     {
-        string[] pictures = ManyPictures(80);
-        string[] arguments = ["detect", Kernelad.SampleModel, _files["in"], "--threshold", "0.012", "--csv", _files["scores.csv"], "--resume"];
-        Assert.That(Kernelad.Run("detect", Kernelad.SampleModel, _files["in"], "--threshold", "0.012", "--csv", _files["expected.csv"]).Code, Is.Zero);
+        string[] pictures = ManyPictures(Many);
+        string[] arguments = ["detect", GoldenModel.InTra, _files["in"], "--threshold", "0.012", "--csv", _files["scores.csv"], "--resume"];
+        Assert.That(Kernelad.Run("detect", GoldenModel.InTra, _files["in"], "--threshold", "0.012", "--csv", _files["expected.csv"]).Code, Is.Zero);
         for (int stop = 5; stop <= 50; stop += 15)
         {
             using Process process = Kernelad.Start(arguments);
             WaitForRows(process, stop);
             process.Kill();
             process.WaitForExit();
-            Assert.That(Rows(), Is.InRange(stop, 79), "killed in the middle");
+            Assert.That(Rows(), Is.InRange(stop, Many - 1), "killed in the middle");
 
             // What a kill between two writes of one row would leave.
             File.AppendAllText(_files["scores.csv"], $"\"{pictures[70][..5]}");
@@ -31,7 +34,7 @@ public sealed class DetectAtScaleTests : IDisposable
         CommandResult last = Kernelad.Run(arguments);
         Assert.That((last.Code, last.Error), Is.EqualTo((0, "")));
         Assert.That(File.ReadAllText(_files["scores.csv"]), Is.EqualTo(File.ReadAllText(_files["expected.csv"])));
-        Assert.That(last.Output, Does.Contain("80 judged").And.Contain("are in"));
+        Assert.That(last.Output, Does.Contain($"{Many} judged").And.Contain("are in"));
         Assert.That(Kernelad.Run(arguments).Code, Is.Zero, "a finished run has nothing to do");
         Assert.That(File.ReadAllText(_files["scores.csv"]), Is.EqualTo(File.ReadAllText(_files["expected.csv"])));
     }
@@ -40,8 +43,8 @@ public sealed class DetectAtScaleTests : IDisposable
     [Platform("Unix")]
     public void An_interrupted_run_finishes_the_picture_in_hand_and_leaves_a_valid_table()
     {
-        string[] pictures = ManyPictures(80);
-        string[] arguments = ["detect", Kernelad.SampleModel, _files["in"], "-o", _files["out"], "--scale", "0,0.02", "--csv", _files["scores.csv"]];
+        string[] pictures = ManyPictures(Many);
+        string[] arguments = ["detect", GoldenModel.InTra, _files["in"], "-o", _files["out"], "--scale", "0,0.02", "--csv", _files["scores.csv"]];
         using Process process = Kernelad.Start(arguments);
         WaitForRows(process, 4);
         using (Process kill = Process.Start("kill", ["-TERM", $"{process.Id}"]))
@@ -54,12 +57,12 @@ public sealed class DetectAtScaleTests : IDisposable
         string table = File.ReadAllText(_files["scores.csv"]);
         Assert.That(table, Does.EndWith("\r\n"));
         string[] done = [.. table.Split("\r\n", StringSplitOptions.RemoveEmptyEntries).Skip(1).Select(r => r.Split(',')[0])];
-        Assert.That(done, Is.EqualTo(pictures.Take(done.Length)).And.Length.InRange(4, 79));
+        Assert.That(done, Is.EqualTo(pictures.Take(done.Length)).And.Length.InRange(4, Many - 1));
         Assert.That(Directory.GetFiles(_files["out"]), Has.Length.EqualTo(done.Length), "an overlay for each row, and no other");
 
         Assert.That(Kernelad.Run([.. arguments, "--resume"]).Code, Is.Zero);
-        Assert.That(Rows(), Is.EqualTo(80));
-        Assert.That(Directory.GetFiles(_files["out"], "*.heat.png"), Has.Length.EqualTo(80));
+        Assert.That(Rows(), Is.EqualTo(Many));
+        Assert.That(Directory.GetFiles(_files["out"], "*.heat.png"), Has.Length.EqualTo(Many));
     }
 
     [Test]
