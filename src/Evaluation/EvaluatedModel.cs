@@ -60,6 +60,10 @@ public sealed record EvaluatedModel(
             detector.Warnings);
     }
 
-    private static string Describe(ModelCalibration c) => string.Create(
-        CultureInfo.InvariantCulture, $"{c.Method ?? "threshold"}{(c.Parameter is double p ? $" {p:G4}" : "")} on {c.GoodPictures} good pictures{(c.Date is null ? "" : $", {c.Date}")}");
+    private static string Describe(ModelCalibration c)
+    {
+        string parameter = c.Parameter is double p ? string.Create(CultureInfo.InvariantCulture, $" {p:G4}") : "";
+        string date = c.Date is null ? "" : $", {c.Date}";
+        return string.Create(CultureInfo.InvariantCulture, $"{c.Method ?? "threshold"}{parameter} on {c.GoodPictures} good pictures{date}");
+    }
 }

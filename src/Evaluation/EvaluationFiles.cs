@@ -87,7 +87,8 @@ public static class EvaluationFiles
                 csv.Append(p.Error is null
                     ? string.Create(
                         CultureInfo.InvariantCulture,
-                        $"{p.Score:R},{p.Width},{p.Height},{p.AnomalousPixels},{p.Decode.TotalMilliseconds:F3},{p.Preprocess.TotalMilliseconds:F3},{p.Network.TotalMilliseconds:F3},{Quoted(p.Remark ?? "")},\r\n")
+                        $"{p.Score:R},{p.Width},{p.Height},{p.AnomalousPixels},{p.Decode.TotalMilliseconds:F3},{p.Preprocess.TotalMilliseconds:F3},"
+                        + $"{p.Network.TotalMilliseconds:F3},{Quoted(p.Remark ?? "")},\r\n")
                     : $",,,,,,,,{Quoted(p.Error)}\r\n");
             }
         }

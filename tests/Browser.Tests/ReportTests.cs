@@ -110,7 +110,8 @@ public sealed class ReportTests : IDisposable
     {
         Assert.That(Page.FindElements(By.CssSelector("#curves path.curve")), Has.Count.EqualTo(5));
         Assert.That(Page.FindElement(By.Id("curves")).Text, Does.Contain("AUROC 0.9000"));
-        Assert.That(Page.FindElement(By.Id("facts")).Text, Does.Contain("SHA-256").And.Contain("bilinear resize").And.Contain("cpu, 2 threads").And.Contain("ader; source values above 0"));
+        string facts = Page.FindElement(By.Id("facts")).Text;
+        Assert.That(facts, Does.Contain("SHA-256").And.Contain("bilinear resize").And.Contain("cpu, 2 threads").And.Contain("ader; source values above 0"));
         Assert.That(Page.FindElement(By.Id("problem-list")).Text, Does.Contain("99.png: cannot be read"));
     }
 

@@ -88,7 +88,8 @@ internal static class EvalCommand
     private static void Print(EvaluationResult result, string? folder)
     {
         (EvaluatedModel model, EvaluationOptions options) = (result.Model, result.Options);
-        Human.Line($"{result.Data.Root}: layout {result.Data.Layout.Name()}, {result.Judged} test pictures; metrics {options.Variant.Name()}, masks {options.MaskRule.Name()} > {options.MaskThreshold}, maps {model.MapWidth}×{model.MapHeight}");
+        string measured = $"metrics {options.Variant.Name()}, masks {options.MaskRule.Name()} > {options.MaskThreshold}, maps {model.MapWidth}×{model.MapHeight}";
+        Human.Line($"{result.Data.Root}: layout {result.Data.Layout.Name()}, {result.Judged} test pictures; {measured}");
         IReadOnlyList<string> headline = ReportPage.Headline(options.Variant);
         Table table = Human.Table(["category", ">good", ">anomalous", .. headline.Select(h => $">{h}")]);
         foreach (CategoryResult category in result.Categories)
@@ -115,7 +116,9 @@ internal static class EvalCommand
         }
 
         double perPicture = 1000 * result.Elapsed.TotalSeconds / result.Judged;
-        Human.Line($"{result.Elapsed.TotalSeconds:F1} s, {perPicture:F1} ms a picture, {100 * result.ShareOutsideNetwork:F0} % of the time outside the network{(result.Problems.Count > 0 ? $"; {result.Problems.Count} problems, see above" : "")}");
+        string problems = result.Problems.Count > 0 ? $"; {result.Problems.Count} problems, see above" : "";
+        double outside = 100 * result.ShareOutsideNetwork;
+        Human.Line($"{result.Elapsed.TotalSeconds:F1} s, {perPicture:F1} ms a picture, {outside:F0} % of the time outside the network{problems}");
         if (folder is not null)
         {
             Human.Line($"Report: {Path.GetFullPath(Path.Combine(folder, "report.html"))}");

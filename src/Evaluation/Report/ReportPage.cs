@@ -88,7 +88,8 @@ public static class ReportPage
         json.WriteEndArray();
         json.WriteString("ran", string.Create(
             CultureInfo.InvariantCulture,
-            $"{result.Elapsed.TotalSeconds:F1} s for {result.Judged} pictures, {result.ShareOutsideNetwork:P0} of it outside the network. Colours and curves show raw scores; nothing is normalised per picture."));
+            $"{result.Elapsed.TotalSeconds:F1} s for {result.Judged} pictures, {result.ShareOutsideNetwork:P0} of it outside the network. "
+            + $"Colours and curves show raw scores; nothing is normalised per picture."));
         WriteStrings(json, "headline", Headline(result.Options.Variant));
         json.WriteStartObject("labels");
         foreach ((string name, string label) in Labels)
@@ -149,7 +150,8 @@ public static class ReportPage
         json.WriteNumberOrNull("threshold", own ?? metrics.Image.Threshold);
         json.WriteString("thresholdOrigin", own is not null
             ? "Initially the model file’s own threshold, or the one given. A picture is judged NOK if its score is at least the threshold."
-            : "Initially the threshold with the highest F1 on these very pictures, which flatters the model: calibrate on other ones. A picture is judged NOK if its score is at least the threshold.");
+            : "Initially the threshold with the highest F1 on these very pictures, which flatters the model: calibrate on other ones. "
+                + "A picture is judged NOK if its score is at least the threshold.");
         json.WriteStartArray("metrics");
         foreach ((string name, MetricValue value) in metrics.Values)
         {
