@@ -31,8 +31,8 @@ internal sealed record Comparison(
 internal static class CpuBenchmark
 {
     /// <summary>
-    /// Largest difference of the two maps over the range of values in them: far below any mistake, and above rounding even where random weights let it grow from layer to layer
-    /// (0.23 % in EfficientNet-B4, whose values reach 4e5 with them).
+    /// Largest difference of the two maps over the range of values in them: far below any mistake, and above rounding even where random weights let it grow
+    /// from layer to layer (0.23 % in EfficientNet-B4, whose values reach 4e5 with them).
     /// </summary>
     private const double MapTolerance = 1e-2;
 

@@ -8,8 +8,8 @@ using KernelAD.Weights;
 namespace KernelAD.Bench;
 
 /// <summary>
-/// The metrics of many large maps against scikit-learn and NumPy, each in a process of its own on the same file. The values have to agree before a time counts. Ours
-/// includes reading the file; theirs does not.
+/// The metrics of many large maps against scikit-learn and NumPy, each in a process of its own on the same file. The values have to agree before a time counts.
+/// Ours includes reading the file; theirs does not.
 /// </summary>
 internal static class MetricsBenchmark
 {

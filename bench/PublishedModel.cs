@@ -49,8 +49,8 @@ internal sealed record PublishedModel(string Key, Model Model, int Rounds, int R
     ];
 
     /// <summary>
-    /// Floating-point operations of one picture in the layers that consist of multiply-adds, which the FMA peak is the limit of. What else the model does takes time, but counts
-    /// for nothing.
+    /// Floating-point operations of one picture in the layers that consist of multiply-adds, which the FMA peak is the limit of. What else the model does takes
+    /// time, but counts for nothing.
     /// </summary>
     public long Flops => RemoveUnused.Apply(GraphBuilder.Build(Model, 1, _ => true).WithTaps([])).Nodes
         .Where(n => n.Operator is Linear or PatchEmbedding or Attention or Convolution or TransposedConvolution).Sum(n => n.Flops);

@@ -5,7 +5,9 @@ namespace KernelAD.WeightsConverter;
 /// <summary>What the user tells the converter.</summary>
 public sealed record ConversionOptions
 {
-    /// <summary>The model that the checkpoint must be, one of <see cref="Models.ModelRegistry.Names"/> (case does not matter); null to go by its keys.</summary>
+    /// <summary>
+    /// The model that the checkpoint must be, one of <see cref="Models.ModelRegistry.Names"/> (case does not matter); null to go by its keys.
+    /// </summary>
     public string? Model { get; init; }
 
     /// <summary>

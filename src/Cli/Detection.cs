@@ -5,8 +5,8 @@ using KernelAD.Imaging;
 namespace KernelAD.Cli;
 
 /// <summary>
-/// One run of <c>kernelad detect</c>. Pictures are read, judged and drawn in the lanes of a pipeline; rows and lines come in order. Where the colours depend on all maps of the run, maps wait
-/// in a temporary file until the last picture is judged, so that memory does not grow with the number of pictures.
+/// One run of <c>kernelad detect</c>. Pictures are read, judged and drawn in the lanes of a pipeline; rows and lines come in order. Where the colours depend on
+/// all maps of the run, maps wait in a temporary file until the last picture is judged, so that memory does not grow with the number of pictures.
 /// </summary>
 internal sealed class Detection(PicturePipeline pipeline, DetectorOptions options)
 {

@@ -6,7 +6,9 @@ using Spectre.Console;
 
 namespace KernelAD.Cli;
 
-/// <summary>What one inference does on the emulated device, kernel by kernel: counters that are the same on every machine, and a roofline estimate for a real one.</summary>
+/// <summary>
+/// What one inference does on the emulated device, kernel by kernel: counters that are the same on every machine, and a roofline estimate for a real one.
+/// </summary>
 internal sealed class EmulatedProfile
 {
     private const int SectorBytes = 32;

@@ -2,7 +2,9 @@ using KernelAD.Emulator;
 
 namespace KernelAD.Cli;
 
-/// <summary>A GPU's published figures, for estimates. Dense rates at boost clock, tensor cores accumulating in fp32; sources are NVIDIA's data sheets.</summary>
+/// <summary>
+/// A GPU's published figures, for estimates. Dense rates at boost clock, tensor cores accumulating in fp32; sources are NVIDIA's data sheets.
+/// </summary>
 /// <param name="Key">The name on the command line.</param>
 /// <param name="Name">The product's name.</param>
 /// <param name="Architecture">Its architecture.</param>
@@ -50,8 +52,8 @@ internal sealed record GpuModel(
     }
 
     /// <summary>
-    /// Least seconds for a launch: the longest of its arithmetic at peak rates and its global accesses at the memory's bandwidth, as if no cache held anything. Launch overhead and latency
-    /// are not in it.
+    /// Least seconds for a launch: the longest of its arithmetic at peak rates and its global accesses at the memory's bandwidth, as if no cache held anything.
+    /// Launch overhead and latency are not in it.
     /// </summary>
     public double RooflineSeconds(LaunchCounters counters, Precision precision)
     {

@@ -1,6 +1,9 @@
 namespace KernelAD.Cli;
 
-/// <summary>Gives every picture an overlay path of its own below a folder, mirroring the tree it came from. Names depend on the order of the pictures, and on nothing else.</summary>
+/// <summary>
+/// Gives every picture an overlay path of its own below a folder, mirroring the tree it came from. Names depend on the order of the pictures, and on nothing
+/// else.
+/// </summary>
 internal sealed class OverlayNames(string folder)
 {
     private readonly HashSet<string> _taken = new(StringComparer.OrdinalIgnoreCase);

@@ -3,7 +3,10 @@ using KernelAD.Preprocessing;
 
 namespace KernelAD.Cli;
 
-/// <summary>Draws a detector's maps over pictures: where the network looked, with a red line round what reaches the pixel threshold, or the threshold where there is no other.</summary>
+/// <summary>
+/// Draws a detector's maps over pictures: where the network looked, with a red line round what reaches the pixel threshold, or the threshold where there is no
+/// other.
+/// </summary>
 internal sealed class OverlayPainter(AnomalyDetector detector)
 {
     private readonly PicturePreprocessor _preprocessor = new(detector.Preprocessing);

@@ -11,15 +11,18 @@ internal sealed record PictureEntry(string Path, string RelativePath, string? Er
 /// <summary>Turns files and folders on the command line into a list of pictures.</summary>
 internal static class PictureList
 {
-    /// <summary>What the name of an overlay ends with. Such files are not taken as pictures when a folder is searched, so that a second run does not judge the first one's output.</summary>
+    /// <summary>
+    /// What the name of an overlay ends with. Such files are not taken as pictures when a folder is searched, so that a second run does not judge the first
+    /// one's output.
+    /// </summary>
     public const string OverlaySuffix = ".heat.png";
 
     /// <summary>Stands for a list of files on stdin, one a line.</summary>
     public const string Stdin = "-";
 
     /// <summary>
-    /// Files as they are named; folders with everything below them whose name ends like a picture's, in ordinal order, links to folders not followed; patterns; and for "-" what stdin
-    /// names, as it comes. What cannot be read becomes an entry with an error, so that the rest is still done.
+    /// Files as they are named; folders with everything below them whose name ends like a picture's, in ordinal order, links to folders not followed; patterns;
+    /// and for "-" what stdin names, as it comes. What cannot be read becomes an entry with an error, so that the rest is still done.
     /// </summary>
     public static IEnumerable<PictureEntry> Expand(IEnumerable<string> paths) =>
         paths.SelectMany(p => p == Stdin ? Lines().SelectMany(ExpandOne) : ExpandOne(p));

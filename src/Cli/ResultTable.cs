@@ -5,8 +5,8 @@ using KernelAD.Weights;
 namespace KernelAD.Cli;
 
 /// <summary>
-/// The CSV file that <c>kernelad detect</c> writes: one row a picture, in order, each handed to the system as soon as it is known, so that whatever ends the process leaves whole rows, but
-/// perhaps for the last one.
+/// The CSV file that <c>kernelad detect</c> writes: one row a picture, in order, each handed to the system as soon as it is known, so that whatever ends the
+/// process leaves whole rows, but perhaps for the last one.
 /// </summary>
 internal sealed class ResultTable : IDisposable
 {

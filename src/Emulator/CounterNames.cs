@@ -54,7 +54,9 @@ public static class CounterNames
     /// <summary>FP32 multiplications, one for each thread.</summary>
     public const string ThreadFmul = "smsp__sass_thread_inst_executed_op_fmul_pred_on.sum";
 
-    /// <summary>Floating-point operations outside the tensor cores: 2 a fused multiply-add, 1 an addition or multiplication, twice that for packed halves.</summary>
+    /// <summary>
+    /// Floating-point operations outside the tensor cores: 2 a fused multiply-add, 1 an addition or multiplication, twice that for packed halves.
+    /// </summary>
     public const string Flops = "kernelad__flops.sum";
 
     /// <summary>Operations of the tensor cores: 2·m·n·k each.</summary>

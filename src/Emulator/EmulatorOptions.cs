@@ -6,7 +6,9 @@ public sealed record EmulatorOptions
     /// <summary>The architecture as PTX targets name it: <c>sm_75</c>, <c>sm_80</c>, <c>sm_86</c>, <c>sm_87</c>, <c>sm_89</c> or <c>sm_90</c>.</summary>
     public string Architecture { get; init; } = "sm_80";
 
-    /// <summary>How many multiprocessors the device says that it has; 0 takes as many as a well-known device of the architecture has. Results do not depend on it.</summary>
+    /// <summary>
+    /// How many multiprocessors the device says that it has; 0 takes as many as a well-known device of the architecture has. Results do not depend on it.
+    /// </summary>
     public int Multiprocessors { get => field > 0 ? field : EmulatedTarget.Find(Architecture).Multiprocessors; init; }
 
     /// <summary>The device's memory in bytes. Only what is allocated takes memory of the host.</summary>

@@ -2,7 +2,8 @@ namespace KernelAD.Emulator;
 
 /// <summary>
 /// What a launch did, under Nsight Compute's metric names where there is one. Instructions are PTX instructions after copies are propagated and dead code is
-/// dropped, as NVIDIA's assembler does before anything else; a machine instruction's count may differ where one PTX instruction becomes several or several become one.
+/// dropped, as NVIDIA's assembler does before anything else; a machine instruction's count may differ where one PTX instruction becomes several or several
+/// become one.
 /// </summary>
 public sealed record LaunchCounters
 {

@@ -13,8 +13,8 @@ namespace KernelAD;
 
 /// <summary>
 /// A loaded model, ready to judge pictures. Immutable after <see cref="Load"/> and safe to use from any number of threads: every call rents
-/// activation memory of its own. The same input gives bit-identical output on one device from call to call; on the CPU also for any number of threads, any batch
-/// size and any position in a batch.
+/// activation memory of its own. The same input gives bit-identical output on one device from call to call; on the CPU also for any number of threads, any
+/// batch size and any position in a batch.
 /// </summary>
 public sealed partial class AnomalyDetector : IDisposable
 {
@@ -93,7 +93,8 @@ public sealed partial class AnomalyDetector : IDisposable
     /// <exception cref="ModelFileException">The file is missing, damaged, or not a KernelAD model.</exception>
     /// <exception cref="ConfigurationException">Its configuration is unknown here, or the memory limit is too low.</exception>
     /// <exception cref="DeviceNotAvailableException">The device or precision asked for is not available.</exception>
-    /// <exception cref="KernelAD.Interop.CudaException">The CUDA driver asked for is not there, or refuses: too little memory for the weights, for instance.</exception>
+    /// <exception cref="KernelAD.Interop.CudaException">The CUDA driver asked for is not there, or refuses: too little memory for the weights, for
+    /// instance.</exception>
     /// <exception cref="NotEnoughMemoryException">The weights do not fit into memory.</exception>
     public static AnomalyDetector Load(string path, DetectorOptions? options = null)
     {
@@ -148,7 +149,9 @@ public sealed partial class AnomalyDetector : IDisposable
             score, Threshold, PixelThreshold, NormalizedScore(score), map, MapWidth, MapHeight, timings, _preprocessor.Region(picture.Height, picture.Width));
     }
 
-    /// <summary>Judges one picture into the caller's memory; allocates nothing as long as the pictures have a few sizes (up to eight) that have been seen.</summary>
+    /// <summary>
+    /// Judges one picture into the caller's memory; allocates nothing as long as the pictures have a few sizes (up to eight) that have been seen.
+    /// </summary>
     /// <param name="picture">The pixels.</param>
     /// <param name="map">Receives the anomaly map, row by row; <see cref="MapWidth"/> · <see cref="MapHeight"/> long.</param>
     /// <param name="timings">Where the time went.</param>
@@ -224,7 +227,9 @@ public sealed partial class AnomalyDetector : IDisposable
         }
     }
 
-    /// <summary>A raw score on the scale that has the threshold at 0.5; see <see cref="ModelCalibration.Normalize"/>. Null without threshold or calibration.</summary>
+    /// <summary>
+    /// A raw score on the scale that has the threshold at 0.5; see <see cref="ModelCalibration.Normalize"/>. Null without threshold or calibration.
+    /// </summary>
     public double? NormalizedScore(float score) =>
         Threshold is double threshold && Calibration?.ScoreMedian is double median ? ModelCalibration.Normalize(score, threshold, median) : null;
 

@@ -56,7 +56,8 @@ public sealed class AnomalyResult
     public double? Threshold { get; }
 
     /// <summary>
-    /// The score on the scale that has the threshold at 0.5 and the median good score at 0, not limited to it: at least 0.5 exactly if anomalous. Null without threshold or calibration.
+    /// The score on the scale that has the threshold at 0.5 and the median good score at 0, not limited to it: at least 0.5 exactly if anomalous. Null without
+    /// threshold or calibration.
     /// </summary>
     public double? NormalizedScore { get; }
 
@@ -64,7 +65,8 @@ public sealed class AnomalyResult
     public double? PixelThreshold { get; }
 
     /// <summary>Whether the score reaches the threshold.</summary>
-    /// <exception cref="InvalidOperationException">There is no threshold: neither the model file nor <see cref="DetectorOptions.Threshold"/> gives one.</exception>
+    /// <exception cref="InvalidOperationException">There is no threshold: neither the model file nor <see cref="DetectorOptions.Threshold"/> gives
+    /// one.</exception>
     public bool IsAnomalous => Threshold is double t
         ? Score >= t
         : throw new InvalidOperationException("there is no threshold to decide by: the model file has no calibration, set DetectorOptions.Threshold");

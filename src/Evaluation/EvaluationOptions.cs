@@ -16,8 +16,8 @@ public sealed record EvaluationOptions
     public byte MaskThreshold { get; init; }
 
     /// <summary>
-    /// Pictures that the report shows at most, half of them the highest-scoring good ones and half the lowest-scoring anomalous ones: whatever the threshold, the worst
-    /// errors are among them. Each takes some 400 kB of memory until the report is written.
+    /// Pictures that the report shows at most, half of them the highest-scoring good ones and half the lowest-scoring anomalous ones: whatever the threshold,
+    /// the worst errors are among them. Each takes some 400 kB of memory until the report is written.
     /// </summary>
     public int GalleryPictures { get; init; } = 300;
 }

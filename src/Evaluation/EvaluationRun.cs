@@ -7,8 +7,8 @@ using KernelAD.Preprocessing;
 namespace KernelAD.Evaluation;
 
 /// <summary>
-/// Measures a model on the test pictures of a data set: every category by itself, image by image. Labels come from the data set, never from masks; metrics are computed
-/// on raw maps and scores. A picture or mask that cannot be read is named, and the rest is done.
+/// Measures a model on the test pictures of a data set: every category by itself, image by image. Labels come from the data set, never from masks; metrics are
+/// computed on raw maps and scores. A picture or mask that cannot be read is named, and the rest is done.
 /// </summary>
 /// <param name="pipeline">The model.</param>
 /// <param name="model">What the result says about it.</param>

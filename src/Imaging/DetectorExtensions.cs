@@ -75,12 +75,15 @@ public static class DetectorExtensions
         }
     }
 
-    /// <summary>Writes the result's heat map over its picture as PNG, in the picture's own resolution; what reaches the pixel threshold gets a red line round it.</summary>
+    /// <summary>
+    /// Writes the result's heat map over its picture as PNG, in the picture's own resolution; what reaches the pixel threshold gets a red line round it.
+    /// </summary>
     /// <param name="result">A result of a file.</param>
     /// <param name="path">The PNG to write.</param>
     /// <param name="scale">
-    /// Values of the lowest and the highest colour; give the same to all pictures that are to be compared. Null: 0 to twice the pixel threshold, or the threshold, if there is
-    /// one, so that the threshold has the middle colour; otherwise 0 to this map's own maximum, which makes every picture's worst spot red.
+    /// Values of the lowest and the highest colour; give the same to all pictures that are to be compared. Null: 0 to twice the pixel threshold, or the
+    /// threshold, if there is one, so that the threshold has the middle colour; otherwise 0 to this map's own maximum, which makes every picture's worst spot
+    /// red.
     /// </param>
     /// <param name="options">How the result's file is read again; must be as it was for detection.</param>
     /// <exception cref="InvalidOperationException">The result is not of a file.</exception>

@@ -1,6 +1,8 @@
 namespace KernelAD.Imaging;
 
-/// <summary>What came of one picture of a <see cref="PicturePipeline"/>: an error, or picture, score and map, which are valid until the call that receives them returns.</summary>
+/// <summary>
+/// What came of one picture of a <see cref="PicturePipeline"/>: an error, or picture, score and map, which are valid until the call that receives them returns.
+/// </summary>
 public sealed class PictureOutcome
 {
     internal PictureOutcome(string error)

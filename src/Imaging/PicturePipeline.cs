@@ -4,12 +4,12 @@ using KernelAD.Preprocessing;
 namespace KernelAD.Imaging;
 
 /// <summary>
-/// Sends any number of pictures through a model at the machine's full rate, in bounded memory and with results in order. Several lanes, one thread each, take pictures from one sequence,
-/// decode them, run the network and hand picture and map to the caller's function, which runs in the lane too.
+/// Sends any number of pictures through a model at the machine's full rate, in bounded memory and with results in order. Several lanes, one thread each, take
+/// pictures from one sequence, decode them, run the network and hand picture and map to the caller's function, which runs in the lane too.
 /// </summary>
 /// <remarks>
-/// On the CPU every lane computes alone: pictures side by side waste nothing, while the threads of one picture wait for each other at every step. On a CUDA device, and where the
-/// memory does not suffice for many plans, few plans run while the other lanes decode.
+/// On the CPU every lane computes alone: pictures side by side waste nothing, while the threads of one picture wait for each other at every step. On a CUDA
+/// device, and where the memory does not suffice for many plans, few plans run while the other lanes decode.
 /// </remarks>
 public sealed class PicturePipeline : IDisposable
 {
@@ -33,7 +33,8 @@ public sealed class PicturePipeline : IDisposable
 
     /// <summary>Loads a model for many pictures.</summary>
     /// <param name="path">The model file.</param>
-    /// <param name="options">How to run. <see cref="DetectorOptions.Threads"/> counts all lanes together, and <see cref="DetectorOptions.MaxMemoryBytes"/> limits them together.</param>
+    /// <param name="options">How to run. <see cref="DetectorOptions.Threads"/> counts all lanes together, and <see cref="DetectorOptions.MaxMemoryBytes"/>
+    /// limits them together.</param>
     /// <param name="pictures">How many pictures will come; null: not known, many.</param>
     /// <param name="batch">Pictures per run of the network; results do not depend on it.</param>
     /// <exception cref="BadInputException">The model file cannot be used, or the batch is too large.</exception>
@@ -76,7 +77,8 @@ public sealed class PicturePipeline : IDisposable
     /// <param name="sources">The pictures; taken one by one, as the lanes get on, so the sequence may be endless.</param>
     /// <param name="read">Reads one; called from several threads at once. A <see cref="BadInputException"/> becomes <see cref="PictureOutcome.Error"/>.</param>
     /// <param name="finish">Makes the result; called from several threads at once, in any order. The outcome is valid until it returns.</param>
-    /// <param name="cancellation">Takes no further pictures; those in hand are finished and returned before the sequence ends with <see cref="OperationCanceledException"/>.</param>
+    /// <param name="cancellation">Takes no further pictures; those in hand are finished and returned before the sequence ends with
+    /// <see cref="OperationCanceledException"/>.</param>
     /// <returns>The results in the order of <paramref name="sources"/>.</returns>
     public async IAsyncEnumerable<TResult> RunAsync<TSource, TResult>(
         IEnumerable<TSource> sources,

@@ -6,8 +6,8 @@ namespace KernelAD.Imaging;
 internal readonly record struct PictureTicket<TSource, TResult>(TSource Source, TaskCompletionSource<TResult> Result);
 
 /// <summary>
-/// What the lanes of a <see cref="PicturePipeline"/> share: the pictures to come, and the results in their order. Whoever takes a picture owes its result; at most <c>window</c> are on
-/// their way.
+/// What the lanes of a <see cref="PicturePipeline"/> share: the pictures to come, and the results in their order. Whoever takes a picture owes its result; at
+/// most <c>window</c> are on their way.
 /// </summary>
 internal sealed class PictureQueue<TSource, TResult> : IDisposable
 {
@@ -33,8 +33,8 @@ internal sealed class PictureQueue<TSource, TResult> : IDisposable
     public IAsyncEnumerable<Task<TResult>> Results => _order.Reader.ReadAllAsync(CancellationToken.None);
 
     /// <summary>
-    /// Takes pictures until there are <paramref name="wanted"/> in hand. A lane with empty hands waits for its turn and for room; any other goes on with what it has, since the room
-    /// may depend on it.
+    /// Takes pictures until there are <paramref name="wanted"/> in hand. A lane with empty hands waits for its turn and for room; any other goes on with what
+    /// it has, since the room may depend on it.
     /// </summary>
     /// <returns>Whether there is anything in hand.</returns>
     public bool Take(List<PictureTicket<TSource, TResult>> hands, int wanted)

@@ -1,9 +1,9 @@
 namespace KernelAD.Interop;
 
 /// <summary>
-/// The device boundary: what the engine asks of a CUDA driver, and what an emulator offers in its place. Members that make something in a context also make that
-/// context current on the calling thread; all others need it to be current (<see cref="MakeCurrent"/>). Lengths and offsets are in bytes. Work given to a stream
-/// is asynchronous: its memory has to stay allocated until the stream is done, and its failure may be reported by any later call. Every member but the
+/// The device boundary: what the engine asks of a CUDA driver, and what an emulator offers in its place. Members that make something in a context also make
+/// that context current on the calling thread; all others need it to be current (<see cref="MakeCurrent"/>). Lengths and offsets are in bytes. Work given to a
+/// stream is asynchronous: its memory has to stay allocated until the stream is done, and its failure may be reported by any later call. Every member but the
 /// destroying ones throws a <see cref="CudaException"/> when the driver reports an error, and <see cref="ObjectDisposedException"/> for a disposed handle.
 /// </summary>
 public interface ICudaDriver

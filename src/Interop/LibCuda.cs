@@ -3,9 +3,9 @@ using System.Runtime.InteropServices;
 namespace KernelAD.Interop;
 
 /// <summary>
-/// The entry points of one loaded driver library, under their exported names and with the C signatures of <c>cuda.h</c>: handles are <c>nint</c>, <c>size_t</c> is
-/// <c>nuint</c>, <c>CUdeviceptr</c> is <c>ulong</c>, <c>CUdevice</c>, enumerations and the returned <c>CUresult</c> are <c>int</c>. The library stays loaded,
-/// because handles that are finalised late still call into it.
+/// The entry points of one loaded driver library, under their exported names and with the C signatures of <c>cuda.h</c>: handles are <c>nint</c>, <c>size_t</c>
+/// is <c>nuint</c>, <c>CUdeviceptr</c> is <c>ulong</c>, <c>CUdevice</c>, enumerations and the returned <c>CUresult</c> are <c>int</c>. The library stays
+/// loaded, because handles that are finalised late still call into it.
 /// </summary>
 internal sealed unsafe class LibCuda
 {

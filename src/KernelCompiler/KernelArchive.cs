@@ -6,7 +6,8 @@ using KernelAD.Kernels;
 namespace KernelAD.KernelCompiler;
 
 /// <summary>
-/// The file that the engine embeds: <c>manifest.json</c> and <c>sm_XX/NAME.ptx</c>. The same kernels give the same bytes: entries are in order and carry no time.
+/// The file that the engine embeds: <c>manifest.json</c> and <c>sm_XX/NAME.ptx</c>. The same kernels give the same bytes: entries are in order and carry no
+/// time.
 /// </summary>
 internal static class KernelArchive
 {

@@ -9,11 +9,13 @@ using KernelAD.Kernels;
 
 namespace KernelAD.KernelCompiler;
 
-/// <summary>Compiles kernels to the PTX that is shipped: ILGPU at O1 (at O2 it drops the reconvergence of divergent loops), then our passes, then the lint. Thread-safe.</summary>
+/// <summary>
+/// Compiles kernels to the PTX that is shipped: ILGPU at O1 (at O2 it drops the reconvergence of divergent loops), then our passes, then the lint. Thread-safe.
+/// </summary>
 internal static class PtxCompiler
 {
-    // ILGPU numbers everything through the whole process and lets the order of some moves depend on the numbers. Counting from the same number, one kernel after the
-    // other, each in a context of its own, the text of a kernel does not depend on what was compiled before it.
+    // ILGPU numbers everything through the whole process and lets the order of some moves depend on the numbers. Counting from the same number, one kernel
+    // after the other, each in a context of its own, the text of a kernel does not depend on what was compiled before it.
     private static readonly FieldInfo IdCounter =
         typeof(Context).Assembly.GetType("ILGPU.InstanceId", throwOnError: true)!.GetField("instanceIdCounter", BindingFlags.Static | BindingFlags.NonPublic)!;
 

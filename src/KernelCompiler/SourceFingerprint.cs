@@ -8,8 +8,8 @@ using KernelAD.Kernels;
 namespace KernelAD.KernelCompiler;
 
 /// <summary>
-/// Identifies what a kernel is made from, so that an unchanged one is not compiled again: the IL of every type of the kernels' assembly that its method reaches, with
-/// members by name (metadata tokens shift when anything is added), its definition, and the compiler itself.
+/// Identifies what a kernel is made from, so that an unchanged one is not compiled again: the IL of every type of the kernels' assembly that its method
+/// reaches, with members by name (metadata tokens shift when anything is added), its definition, and the compiler itself.
 /// </summary>
 internal static class SourceFingerprint
 {

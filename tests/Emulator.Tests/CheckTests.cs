@@ -3,7 +3,10 @@ namespace KernelAD.Emulator.Tests;
 /// <summary>Faults beside the twenty of <see cref="SeededFaultTests"/>, each beside the same kernel without it.</summary>
 public sealed class CheckTests
 {
-    /// <summary>Before each body: %rd1 is a buffer of 64 words that is written, %rd2 one that is not, %r1 the thread, %r2 its word in a shared tile, %r3 the next thread's.</summary>
+    /// <summary>
+    /// Before each body: %rd1 is a buffer of 64 words that is written, %rd2 one that is not, %r1 the thread, %r2 its word in a shared tile, %r3 the next
+    /// thread's.
+    /// </summary>
     private const string Begin = """
         .shared .align 16 .b8 tile[1024];
         ld.param.u64 %rd1, [in];

@@ -251,7 +251,9 @@ public sealed class InstructionTests
     private static TestCaseData Float(string instructions, Func<float, float, float, float> reference) =>
         new TestCaseData(instructions, reference).SetArgDisplayNames(instructions);
 
-    /// <summary>Three words are in %rd10–12, their low parts in %r, %h and %f, the doubles in %d, and the lowest bits of the third and second in %p10 and %p11.</summary>
+    /// <summary>
+    /// Three words are in %rd10–12, their low parts in %r, %h and %f, the doubles in %d, and the lowest bits of the third and second in %p10 and %p11.
+    /// </summary>
     private static ulong[] Run(string instructions, string finish, ulong[] a, ulong[] b, ulong[] c)
     {
         string body = $$"""

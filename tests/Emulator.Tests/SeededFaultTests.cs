@@ -15,9 +15,9 @@ public sealed class SeededFaultTests
     private const int SharedBytes = 1024;
 
     /// <summary>
-    /// Before each body: %r1 is the thread, %r2 the block, %r3 the thread of the grid; %rd1 a buffer of a word for each thread of the grid that is written, %rd2 one
-    /// that is not, %rd3 and %rd4 the thread's words in them, %rd5 a buffer that was freed; %r4 a shared tile, %r5 the thread's word in it, %r6 that of the other
-    /// warp's lane, %r7 the thread's 16 bytes.
+    /// Before each body: %r1 is the thread, %r2 the block, %r3 the thread of the grid; %rd1 a buffer of a word for each thread of the grid that is written,
+    /// %rd2 one that is not, %rd3 and %rd4 the thread's words in them, %rd5 a buffer that was freed; %r4 a shared tile, %r5 the thread's word in it, %r6 that
+    /// of the other warp's lane, %r7 the thread's 16 bytes.
     /// %p1: the thread is of the first warp; %p2: of block 1; %p3: is thread 37 of block 1.
     /// </summary>
     private const string Begin = """

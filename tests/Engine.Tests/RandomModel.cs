@@ -81,7 +81,8 @@ public sealed class RandomModel : IDisposable
     public static RandomModel Utrad(JsonObject? config = null) => Create("UTRAD", config ?? UtradConfig(), Positive);
 
     /// <summary>
-    /// What UniAD and ADTR have in common, odd in every respect: 3×5 tokens, a backbone with kernels of 3, 5 and 7 and a first block that could have a residual and has none.
+    /// What UniAD and ADTR have in common, odd in every respect: 3×5 tokens, a backbone with kernels of 3, 5 and 7 and a first block that could have a residual
+    /// and has none.
     /// </summary>
     private static JsonObject Reconstruction => new()
     {

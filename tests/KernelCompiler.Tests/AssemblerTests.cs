@@ -3,7 +3,8 @@ using KernelAD.Kernels;
 namespace KernelAD.KernelCompiler.Tests;
 
 /// <summary>
-/// Every kernel through NVIDIA's assembler, for every architecture that will run it. Where the assembler is not there (see build/cuda-assembler.sh) these tests are skipped.
+/// Every kernel through NVIDIA's assembler, for every architecture that will run it. Where the assembler is not there (see build/cuda-assembler.sh) these tests
+/// are skipped.
 /// </summary>
 [Category("Assembler")]
 public sealed class AssemblerTests

@@ -37,8 +37,8 @@ internal static partial class CudaAssembler
     }
 
     /// <summary>
-    /// The instructions of the loop with most instructions of a kind; of several, the shortest. Loops around a loop that has some of the kind do not count: theirs are
-    /// executed less often.
+    /// The instructions of the loop with most instructions of a kind; of several, the shortest. Loops around a loop that has some of the kind do not count:
+    /// theirs are executed less often.
     /// </summary>
     public static IReadOnlyList<SassInstruction> HottestLoop(IReadOnlyList<SassInstruction> sass, string mnemonic)
     {

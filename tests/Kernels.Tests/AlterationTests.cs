@@ -4,8 +4,8 @@ using KernelAD.Interop;
 namespace KernelAD.Kernels.Tests;
 
 /// <summary>
-/// One arithmetic instruction of a shipped kernel is altered: comparing with the reference has to tell. It shows that references, shapes and tolerances are sharp
-/// enough to see a kernel that is wrong in one place.
+/// One arithmetic instruction of a shipped kernel is altered: comparing with the reference has to tell. It shows that references, shapes and tolerances are
+/// sharp enough to see a kernel that is wrong in one place.
 /// </summary>
 internal sealed class AlterationTests
 {

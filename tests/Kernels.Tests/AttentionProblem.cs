@@ -150,8 +150,8 @@ internal sealed record AttentionProblem
     }
 
     /// <summary>
-    /// Attention in float64, mask materialised, with the error that the kernel may have. It multiplies exactly rounded operands; left are float32 sums (ε per logit,
-    /// worth its size in the weights) and, on tensor cores, weights rounded to 11 bits, each of its own size.
+    /// Attention in float64, mask materialised, with the error that the kernel may have. It multiplies exactly rounded operands; left are float32 sums (ε per
+    /// logit, worth its size in the weights) and, on tensor cores, weights rounded to 11 bits, each of its own size.
     /// </summary>
     private (double[] Result, double[] Tolerance) Reference(float[] q, float[] k, float[] v)
     {

@@ -463,7 +463,9 @@ public class FeatureReconstructionLayoutTests
             backboneFile);
     }
 
-    /// <summary>What ADer and timm call a tensor of a UniAD with an EfficientNet-B0: stages of 1, 2, 2, 3, 3 blocks, the first of which does not widen.</summary>
+    /// <summary>
+    /// What ADer and timm call a tensor of a UniAD with an EfficientNet-B0: stages of 1, 2, 2, 3, 3 blocks, the first of which does not widen.
+    /// </summary>
     private static string Ader(string key)
     {
         if (key.StartsWith("reconstruction.", StringComparison.Ordinal))

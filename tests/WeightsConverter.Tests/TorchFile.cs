@@ -17,7 +17,10 @@ internal sealed record Global(string Module, string Name);
 /// <summary>A call of a global, to be pickled as REDUCE.</summary>
 internal sealed record Reduce(Global Callee, params object?[] Arguments);
 
-/// <summary>Writes the files that torch.save writes, and such as it never would: a pickle of protocol 2 and storages, in a zip archive or in the format before PyTorch 1.6.</summary>
+/// <summary>
+/// Writes the files that torch.save writes, and such as it never would: a pickle of protocol 2 and storages, in a zip archive or in the format before PyTorch
+/// 1.6.
+/// </summary>
 internal sealed class TorchFile
 {
     private readonly Dictionary<string, (string Class, byte[] Bytes)> _storages = [];

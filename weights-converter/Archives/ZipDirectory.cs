@@ -14,7 +14,9 @@ namespace KernelAD.WeightsConverter.Archives;
 /// <param name="HeaderOffset">Position of its local header.</param>
 internal sealed record ZipEntry(string Name, bool Deflated, bool Encrypted, uint Crc, long CompressedSize, long Size, long HeaderOffset);
 
-/// <summary>Reads the directory of a zip archive (with zip64), every number checked against the file's length. Multi-volume archives are not zip files of PyTorch.</summary>
+/// <summary>
+/// Reads the directory of a zip archive (with zip64), every number checked against the file's length. Multi-volume archives are not zip files of PyTorch.
+/// </summary>
 internal static class ZipDirectory
 {
     private const int EndRecordSize = 22;

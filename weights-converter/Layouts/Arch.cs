@@ -5,8 +5,8 @@ using KernelAD.WeightsConverter.Pickle;
 namespace KernelAD.WeightsConverter.Layouts;
 
 /// <summary>
-/// The entry "arch" of a checkpoint written by the code of zhiyuanyou/UniAD: for each of the parts backbone, neck and reconstruction a dictionary with name, type
-/// and kwargs. Empty for a checkpoint without it.
+/// The entry "arch" of a checkpoint written by the code of zhiyuanyou/UniAD: for each of the parts backbone, neck and reconstruction a dictionary with name,
+/// type and kwargs. Empty for a checkpoint without it.
 /// </summary>
 internal sealed class Arch
 {

@@ -4,7 +4,8 @@ using KernelAD.Weights;
 namespace KernelAD.WeightsConverter.Layouts;
 
 /// <summary>
-/// VT-ADL as pankajmishra000/VT-ADL saves it, in two files: the autoencoder's state_dict (VT_AE_Mvtech_*.pt) and the mixture network's (G_estimate_Mvtech_*.pt).
+/// VT-ADL as pankajmishra000/VT-ADL saves it, in two files: the autoencoder's state_dict (VT_AE_Mvtech_*.pt) and the mixture network's
+/// (G_estimate_Mvtech_*.pt).
 /// </summary>
 internal sealed class VtAdlLayout : Layout
 {

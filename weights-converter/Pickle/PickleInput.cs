@@ -2,7 +2,9 @@ using System.Buffers.Binary;
 
 namespace KernelAD.WeightsConverter.Pickle;
 
-/// <summary>A pickle's bytes: buffered, counted, and limited, so that a length field in the pickle cannot make anyone allocate more than the file holds.</summary>
+/// <summary>
+/// A pickle's bytes: buffered, counted, and limited, so that a length field in the pickle cannot make anyone allocate more than the file holds.
+/// </summary>
 internal sealed class PickleInput
 {
     private readonly Stream _stream;

@@ -2,7 +2,8 @@ namespace KernelAD.Emulator;
 
 /// <summary>
 /// Finds races in a block's shared memory. Each warp has a clock that its barriers advance, and knows from barriers how far other warps have come (vector
-/// clocks, as in Flanagan and Freund, "FastTrack"). Two accesses of which one writes must be ordered by that knowledge; lanes of one warp by <c>bar.warp.sync</c>.
+/// clocks, as in Flanagan and Freund, "FastTrack"). Two accesses of which one writes must be ordered by that knowledge; lanes of one warp by
+/// <c>bar.warp.sync</c>.
 /// </summary>
 internal sealed unsafe class SharedRaces
 {
@@ -65,7 +66,8 @@ internal sealed unsafe class SharedRaces
     }
 
     /// <summary>
-    /// Checks an asynchronous copy when it lands. It may have written at any time since it was issued: every other access must have been ordered before the issue.
+    /// Checks an asynchronous copy when it lands. It may have written at any time since it was issued: every other access must have been ordered before the
+    /// issue.
     /// </summary>
     /// <param name="warp">The warp.</param>
     /// <param name="op">The operation that issued it.</param>

@@ -39,7 +39,8 @@ internal sealed unsafe class Barriers(BlockState block)
     }
 
     /// <summary>
-    /// A warp arrives. Its sources are the barrier's number, the number of threads (all bits set for all threads of the block), and the predicate of a reduction.
+    /// A warp arrives. Its sources are the barrier's number, the number of threads (all bits set for all threads of the block), and the predicate of a
+    /// reduction.
     /// </summary>
     /// <param name="warp">The warp.</param>
     /// <param name="op">The operation.</param>

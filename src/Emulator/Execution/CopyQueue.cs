@@ -60,7 +60,8 @@ internal sealed unsafe class CopyQueue(WarpState warp)
     public static void Wait(WarpState warp, Op* op, uint mask) => warp.Copies.Land(mask, op->Immediate);
 
     /// <summary>
-    /// Lands what nobody has waited for, at the block's end: such a copy may have written at any time since it was issued, over what the block kept there meanwhile.
+    /// Lands what nobody has waited for, at the block's end: such a copy may have written at any time since it was issued, over what the block kept there
+    /// meanwhile.
     /// </summary>
     public void LandRest() => Land(uint.MaxValue, -1);
 

@@ -4,8 +4,8 @@ using System.Runtime.CompilerServices;
 namespace KernelAD.Emulator;
 
 /// <summary>
-/// Executes a warp's operations, 32 lanes at a time. When a warp's lanes go different ways at a branch, those that take it run first, up to where the ways meet:
-/// the branch's immediate post-dominator.
+/// Executes a warp's operations, 32 lanes at a time. When a warp's lanes go different ways at a branch, those that take it run first, up to where the ways
+/// meet: the branch's immediate post-dominator.
 /// </summary>
 internal static unsafe class Interpreter
 {

@@ -122,7 +122,9 @@ internal sealed unsafe class KernelProgram
     /// <summary>Rows whose values come from the launch, and where they lie.</summary>
     public IReadOnlyList<(int Offset, VirtualRegister Register)> Inputs { get; }
 
-    /// <summary>Registers that may be read before they are written: they are cleared for each block, so that results do not depend on what ran before.</summary>
+    /// <summary>
+    /// Registers that may be read before they are written: they are cleared for each block, so that results do not depend on what ran before.
+    /// </summary>
     public IReadOnlyList<(int Offset, RegisterClass Class)> Undefined { get; }
 
     /// <summary>32-bit registers that are live at a time at most.</summary>

@@ -1,8 +1,8 @@
 namespace KernelAD.Emulator;
 
 /// <summary>
-/// Finds places in the register file for a kernel's thousands of virtual registers, few enough that the files of a block's warps stay in the processor's caches.
-/// Registers that a copy joins get the same place if they can; then each register takes the first place that is free wherever it is needed.
+/// Finds places in the register file for a kernel's thousands of virtual registers, few enough that the files of a block's warps stay in the processor's
+/// caches. Registers that a copy joins get the same place if they can; then each register takes the first place that is free wherever it is needed.
 /// </summary>
 internal sealed class RegisterAllocator
 {

@@ -126,8 +126,8 @@ internal abstract class GraphLowering
         node.Sliced && (IsResult(node) || Users(node).Any(u => !u.Sliced || (u.Operator is Reshape or Slice or Broadcast && Crosses(u))));
 
     /// <summary>
-    /// Whether nobody needs a layer's value, or a view of it, after a node has read it, so that the node may write over it. Not where the node reads it twice: as its residual it
-    /// could be written over element by element, but not while it is multiplied.
+    /// Whether nobody needs a layer's value, or a view of it, after a node has read it, so that the node may write over it. Not where the node reads it twice:
+    /// as its residual it could be written over element by element, but not while it is multiplied.
     /// </summary>
     protected bool DiesAt(Node value, Node last) =>
         value.Operator is Linear && value.Sliced == last.Sliced

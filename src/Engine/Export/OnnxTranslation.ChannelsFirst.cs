@@ -4,8 +4,8 @@ using KernelAD.Tensors;
 namespace KernelAD.Export;
 
 /// <summary>
-/// Feature maps. The graph has channels last, ONNX's convolutions have them in the second dimension: such values are kept that way from one operator to the next, and are transposed
-/// only where an operator wants the other order, so that a runtime sees the network as PyTorch would export it.
+/// Feature maps. The graph has channels last, ONNX's convolutions have them in the second dimension: such values are kept that way from one operator to the
+/// next, and are transposed only where an operator wants the other order, so that a runtime sees the network as PyTorch would export it.
 /// </summary>
 internal sealed partial class OnnxTranslation
 {

@@ -60,8 +60,8 @@ public sealed class GoldenCase
     }
 
     /// <summary>
-    /// Names of the models that the case is about: some cases run several configurations on the same weights and input. Empty if there is but one. Each is opened
-    /// as if it were a folder in the case's.
+    /// Names of the models that the case is about: some cases run several configurations on the same weights and input. Empty if there is but one. Each is
+    /// opened as if it were a folder in the case's.
     /// </summary>
     public IReadOnlyList<string> Variants => _variant is null ? [.. (_case["variants"] as JsonObject ?? []).Select(v => v.Key)] : [];
 

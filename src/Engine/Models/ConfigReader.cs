@@ -4,7 +4,10 @@ using System.Text.Json.Nodes;
 
 namespace KernelAD.Models;
 
-/// <summary>Reads a model's configuration from JSON: every value is checked, and a key that nobody asked for is an error, since a typing error in a key would otherwise go unnoticed.</summary>
+/// <summary>
+/// Reads a model's configuration from JSON: every value is checked, and a key that nobody asked for is an error, since a typing error in a key would otherwise
+/// go unnoticed.
+/// </summary>
 internal sealed class ConfigReader
 {
     private readonly string _model;

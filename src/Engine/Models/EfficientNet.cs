@@ -8,7 +8,8 @@ namespace KernelAD.Models;
 /// <summary>One inverted residual block (MBConv) of an <see cref="EfficientNet"/>; in brackets the keys of an element of "blocks".</summary>
 /// <param name="Kernel">Side of the depthwise kernel ["kernel"].</param>
 /// <param name="Stride">Its stride ["stride"].</param>
-/// <param name="FirstOfStage">Whether a stage begins here ["first_of_stage"]: such a block never adds its input, not even where the shapes would allow it.</param>
+/// <param name="FirstOfStage">Whether a stage begins here ["first_of_stage"]: such a block never adds its input, not even where the shapes would allow
+/// it.</param>
 /// <param name="Expansion">Factor by which the block widens its input ["expand"]; 1: it does not.</param>
 /// <param name="Inputs">Channels that come in ["cin"].</param>
 /// <param name="Outputs">Channels that go out ["cout"].</param>

@@ -253,7 +253,8 @@ public abstract class FeatureReconstruction : Model
     }
 
     /// <summary>
-    /// torch.nn.MultiheadAttention: one matrix holds the projections of queries, keys and values, in this order. Constant queries (1, T, d) serve every picture.
+    /// torch.nn.MultiheadAttention: one matrix holds the projections of queries, keys and values, in this order. Constant queries (1, T, d) serve every
+    /// picture.
     /// </summary>
     private protected Node MultiHeadAttention(GraphBuilder g, string key, Node q, Node k, Node v, NeighborMask? mask = null)
     {

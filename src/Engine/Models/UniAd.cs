@@ -23,7 +23,9 @@ public sealed record UniAdConfig
     /// <summary>Whether the decoder's first attention, whose keys are the encoder's output, is masked ["neighbor_mask": {"mask": [_, ·, _]}].</summary>
     public bool MaskDecoderMemory { get; init; }
 
-    /// <summary>Whether the decoder's second attention, whose keys are the output of the layer before, is masked ["neighbor_mask": {"mask": [_, _, ·]}].</summary>
+    /// <summary>
+    /// Whether the decoder's second attention, whose keys are the output of the layer before, is masked ["neighbor_mask": {"mask": [_, _, ·]}].
+    /// </summary>
     public bool MaskDecoderPrevious { get; init; }
 
     /// <summary>Whether norms come before attention and feed-forward ["normalize_before"], published false.</summary>

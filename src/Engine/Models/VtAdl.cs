@@ -42,7 +42,8 @@ public sealed record VtAdlConfig
     public required int Gaussians { get; init; }
 
     /// <summary>
-    /// ["nll"]: "weighted_sum", the published code's mean of the Gaussians' log-likelihoods under their weights, or "log_sum_exp", the likelihood of the mixture.
+    /// ["nll"]: "weighted_sum", the published code's mean of the Gaussians' log-likelihoods under their weights, or "log_sum_exp", the likelihood of the
+    /// mixture.
     /// </summary>
     public string Likelihood { get; init; } = "weighted_sum";
 

@@ -3,8 +3,8 @@ using KernelAD.Graph;
 namespace KernelAD.Passes;
 
 /// <summary>
-/// Batch normalisation that no layer took in, because somebody asked for the layer's own result: x · s + (b − mean · s) with s = w / √(var + ε), all but the first two operations
-/// left to <see cref="FoldConstants"/>.
+/// Batch normalisation that no layer took in, because somebody asked for the layer's own result: x · s + (b − mean · s) with s = w / √(var + ε), all but the
+/// first two operations left to <see cref="FoldConstants"/>.
 /// </summary>
 internal static class ExpandBatchNorm
 {

@@ -4,8 +4,9 @@ using KernelAD.Tensors;
 namespace KernelAD.Passes;
 
 /// <summary>
-/// Batch normalisation after a layer without epilogue becomes part of it: with s = w / √(var + ε), the weight of each output channel is multiplied by its s and the bias becomes
-/// (bias − mean)·s + b. The new weight and bias depend on parameters only, so that <see cref="FoldConstants"/> leaves them to the loading of the weights.
+/// Batch normalisation after a layer without epilogue becomes part of it: with s = w / √(var + ε), the weight of each output channel is multiplied by its s and
+/// the bias becomes (bias − mean)·s + b. The new weight and bias depend on parameters only, so that <see cref="FoldConstants"/> leaves them to the loading of
+/// the weights.
 /// </summary>
 internal static class FoldBatchNorm
 {

@@ -5,9 +5,9 @@ using KernelAD.Graph;
 namespace KernelAD.Passes;
 
 /// <summary>
-/// Leaves what depends on parameters alone to the loading of the weights: batch norms folded into weights, rows of a stacked projection, a decoder's attention among its learned
-/// queries. Each becomes a <see cref="Folded"/> parameter. Views (reshapes, slices, repetitions) of a parameter cost nothing where activations are read and stay;
-/// as a layer's weight they are folded too, since layers want theirs packed.
+/// Leaves what depends on parameters alone to the loading of the weights: batch norms folded into weights, rows of a stacked projection, a decoder's attention
+/// among its learned queries. Each becomes a <see cref="Folded"/> parameter. Views (reshapes, slices, repetitions) of a parameter cost nothing where
+/// activations are read and stay; as a layer's weight they are folded too, since layers want theirs packed.
 /// </summary>
 internal static class FoldConstants
 {

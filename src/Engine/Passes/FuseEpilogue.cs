@@ -3,8 +3,8 @@ using KernelAD.Graph;
 namespace KernelAD.Passes;
 
 /// <summary>
-/// Moves an activation or a residual addition that follows a Linear or a convolution into its epilogue, where the result is still in registers: gelu(Linear(x)),
-/// Linear(x) + r and relu(conv(x) + r) become one node each. Values that somebody asked for, or that have a second user, stay as they are.
+/// Moves an activation or a residual addition that follows a Linear or a convolution into its epilogue, where the result is still in registers:
+/// gelu(Linear(x)), Linear(x) + r and relu(conv(x) + r) become one node each. Values that somebody asked for, or that have a second user, stay as they are.
 /// </summary>
 internal static class FuseEpilogue
 {

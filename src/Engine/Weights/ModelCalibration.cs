@@ -3,7 +3,9 @@ using System.Text.Json.Nodes;
 
 namespace KernelAD.Weights;
 
-/// <summary>What is known about a model's scores from pictures of its own product: thresholds, and how they were found. Scores are raw, in the model's unit.</summary>
+/// <summary>
+/// What is known about a model's scores from pictures of its own product: thresholds, and how they were found. Scores are raw, in the model's unit.
+/// </summary>
 public sealed record ModelCalibration
 {
     /// <summary>Image scores at or above it are anomalous.</summary>
@@ -43,8 +45,8 @@ public sealed record ModelCalibration
     public string? PreprocessingHash { get; init; }
 
     /// <summary>
-    /// A score on a scale of people's liking: n = 0.5 + 0.5 (s − t) / |t − a|, so that n ≥ 0.5 means anomalous and a typical good picture has 0. Not limited to 0 … 1. Where t = a there
-    /// is no such scale: 0.5.
+    /// A score on a scale of people's liking: n = 0.5 + 0.5 (s − t) / |t − a|, so that n ≥ 0.5 means anomalous and a typical good picture has 0. Not limited to
+    /// 0 … 1. Where t = a there is no such scale: 0.5.
     /// </summary>
     /// <param name="score">The raw score s.</param>
     /// <param name="threshold">The threshold t.</param>

@@ -52,7 +52,8 @@ public sealed record ModelFileDetails
 
 /// <summary>
 /// A KernelAD model: a safetensors file whose metadata say which model it is (<c>kernelad.schema</c>, <c>kernelad.model</c>, <c>kernelad.config</c>,
-/// <c>kernelad.preprocessing</c>, and if known <c>kernelad.calibration</c>, <c>kernelad.source</c>, <c>kernelad.notes</c>) and whose tensors are exactly those the model needs.
+/// <c>kernelad.preprocessing</c>, and if known <c>kernelad.calibration</c>, <c>kernelad.source</c>, <c>kernelad.notes</c>) and whose tensors are exactly those
+/// the model needs.
 /// </summary>
 public sealed class ModelFile : IDisposable
 {
@@ -179,8 +180,8 @@ public sealed class ModelFile : IDisposable
     }
 
     /// <summary>
-    /// Writes this file with another calibration, and perhaps other values of some tensors, atomically; everything else stays as it is. Tensors are copied in blocks, so that memory
-    /// does not grow with the file.
+    /// Writes this file with another calibration, and perhaps other values of some tensors, atomically; everything else stays as it is. Tensors are copied in
+    /// blocks, so that memory does not grow with the file.
     /// </summary>
     /// <param name="path">Where to; may be this file's own path.</param>
     /// <param name="calibration">The calibration; null removes it.</param>

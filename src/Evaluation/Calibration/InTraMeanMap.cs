@@ -6,8 +6,8 @@ using KernelAD.Tensors;
 namespace KernelAD.Evaluation.Calibration;
 
 /// <summary>
-/// Fits InTra's mean map: the mean over normal pictures z of diff(z, rebuilt z), which the anomaly map (diff − mean)² is measured from. The pictures' own diffs wait in a temporary
-/// file, so that their scores under the new map need no second run of the network, and memory does not grow with their number.
+/// Fits InTra's mean map: the mean over normal pictures z of diff(z, rebuilt z), which the anomaly map (diff − mean)² is measured from. The pictures' own diffs
+/// wait in a temporary file, so that their scores under the new map need no second run of the network, and memory does not grow with their number.
 /// </summary>
 public sealed class InTraMeanMap : IDisposable
 {
@@ -77,8 +77,8 @@ public sealed class InTraMeanMap : IDisposable
     }
 
     /// <summary>
-    /// The pictures' scores as those of pictures that the mean map does not know: each is measured from the mean of the others, m − (d − m) / (k − 1), which makes the difference from the
-    /// mean of all larger by the factor k / (k − 1).
+    /// The pictures' scores as those of pictures that the mean map does not know: each is measured from the mean of the others, m − (d − m) / (k − 1), which
+    /// makes the difference from the mean of all larger by the factor k / (k − 1).
     /// </summary>
     /// <exception cref="CalibrationException">There are fewer than two pictures.</exception>
     public IEnumerable<CalibrationScore> Scores()

@@ -1,6 +1,8 @@
 namespace KernelAD.Evaluation.Calibration;
 
-/// <summary>A text file that says which pictures are anomalous: one picture a line, its path, a comma, its label. Paths are relative to the file's folder.</summary>
+/// <summary>
+/// A text file that says which pictures are anomalous: one picture a line, its path, a comma, its label. Paths are relative to the file's folder.
+/// </summary>
 public static class LabelFile
 {
     private static readonly string[] Good = ["0", "good", "ok", "normal"];

@@ -19,8 +19,9 @@ public enum QuantileRule
 }
 
 /// <summary>
-/// Decision thresholds from scores; a score at or above a threshold is anomalous. In what follows g_(1) ≤ … ≤ g_(k) are the scores of good pictures that were not used in training. All
-/// of it holds for image scores, and for the highest map value of each picture, which gives a pixel threshold: one bad pixel makes a bad picture.
+/// Decision thresholds from scores; a score at or above a threshold is anomalous. In what follows g_(1) ≤ … ≤ g_(k) are the scores of good pictures that were
+/// not used in training. All of it holds for image scores, and for the highest map value of each picture, which gives a pixel threshold: one bad pixel makes a
+/// bad picture.
 /// </summary>
 public static class Thresholds
 {
@@ -29,8 +30,8 @@ public static class Thresholds
     public static double Max(ReadOnlySpan<float> good) => MathF.BitIncrement(Sorted(good)[^1]);
 
     /// <summary>
-    /// The next float above g_(⌈(k+1)(1−α)⌉): if good pictures to come are like those of the calibration (exchangeable), at most the share α of them is rejected, whatever the distribution
-    /// of scores.
+    /// The next float above g_(⌈(k+1)(1−α)⌉): if good pictures to come are like those of the calibration (exchangeable), at most the share α of them is
+    /// rejected, whatever the distribution of scores.
     /// </summary>
     /// <param name="good">Scores of good pictures.</param>
     /// <param name="alpha">Share of false rejects, between 0 and 1.</param>
@@ -108,7 +109,8 @@ public static class Thresholds
     }
 
     /// <summary>
-    /// The threshold of the highest F1, halfway (in double) between the score that reaches it and the next lower one, so that no rounding of another device changes a decision.
+    /// The threshold of the highest F1, halfway (in double) between the score that reaches it and the next lower one, so that no rounding of another device
+    /// changes a decision.
     /// </summary>
     /// <param name="good">Scores of good pictures; may be none.</param>
     /// <param name="anomalous">Scores of anomalous pictures.</param>

@@ -1,8 +1,8 @@
 namespace KernelAD.Evaluation.DataSets;
 
 /// <summary>
-/// BTAD, beanTech (Mishra et al., ISIE 2021): <c>CATEGORY/train/ok</c>, <c>CATEGORY/test/ok</c>, <c>CATEGORY/test/ko</c>, masks <c>CATEGORY/ground_truth/ko</c>. Pictures and masks may
-/// have different extensions (.bmp and .png); they belong together by the rest of the name.
+/// BTAD, beanTech (Mishra et al., ISIE 2021): <c>CATEGORY/train/ok</c>, <c>CATEGORY/test/ok</c>, <c>CATEGORY/test/ko</c>, masks
+/// <c>CATEGORY/ground_truth/ko</c>. Pictures and masks may have different extensions (.bmp and .png); they belong together by the rest of the name.
 /// </summary>
 internal static class BtadLayout
 {

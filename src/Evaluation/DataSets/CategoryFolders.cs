@@ -1,8 +1,8 @@
 namespace KernelAD.Evaluation.DataSets;
 
 /// <summary>
-/// What MVTec AD and BTAD have in common: folders <c>train/GOOD</c>, <c>test/GOOD</c>, <c>test/DEFECT</c> and <c>ground_truth/DEFECT</c>, for each category or, where the
-/// root is a category itself, directly below it.
+/// What MVTec AD and BTAD have in common: folders <c>train/GOOD</c>, <c>test/GOOD</c>, <c>test/DEFECT</c> and <c>ground_truth/DEFECT</c>, for each category or,
+/// where the root is a category itself, directly below it.
 /// </summary>
 internal static class CategoryFolders
 {

@@ -1,8 +1,8 @@
 namespace KernelAD.Evaluation.DataSets;
 
 /// <summary>
-/// A data set of pictures with known anomalies: the names of its files by category. Pixels are read by whoever walks through the samples, one at a time, so memory does not
-/// grow with the size of pictures.
+/// A data set of pictures with known anomalies: the names of its files by category. Pixels are read by whoever walks through the samples, one at a time, so
+/// memory does not grow with the size of pictures.
 /// </summary>
 public sealed class DataSet
 {

@@ -3,7 +3,9 @@ namespace KernelAD.Evaluation.DataSets;
 /// <summary>How the files of a data set are arranged.</summary>
 public enum DataSetLayout
 {
-    /// <summary>MVTec AD: <c>train/good</c>, <c>test/good</c>, <c>test/DEFECT</c>, <c>ground_truth/DEFECT/NAME_mask.png</c>; see <see cref="MvtecLayout"/>.</summary>
+    /// <summary>
+    /// MVTec AD: <c>train/good</c>, <c>test/good</c>, <c>test/DEFECT</c>, <c>ground_truth/DEFECT/NAME_mask.png</c>; see <see cref="MvtecLayout"/>.
+    /// </summary>
     Mvtec,
 
     /// <summary>VisA: a table <c>split_csv/1cls.csv</c>; see <see cref="VisaLayout"/>.</summary>

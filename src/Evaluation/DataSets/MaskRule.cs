@@ -1,11 +1,15 @@
 namespace KernelAD.Evaluation.DataSets;
 
 /// <summary>
-/// How a mask of a picture's size becomes one of the map's size. The rules differ: of 1,024 pixels of a typical mask, the two "nearest" ones disagree about 30 to 90.
+/// How a mask of a picture's size becomes one of the map's size. The rules differ: of 1,024 pixels of a typical mask, the two "nearest" ones disagree about 30
+/// to 90.
 /// </summary>
 public enum MaskRule
 {
-    /// <summary>As ADer: 0 or 255 by the threshold, resized like a picture with Pillow's antialiased bilinear filter, anomalous from 128 on. Keeps areas; small defects may vanish.</summary>
+    /// <summary>
+    /// As ADer: 0 or 255 by the threshold, resized like a picture with Pillow's antialiased bilinear filter, anomalous from 128 on. Keeps areas; small defects
+    /// may vanish.
+    /// </summary>
     Ader,
 
     /// <summary>As UniAD: Pillow's nearest, source index ⌊(i + ½) · in / out⌋.</summary>

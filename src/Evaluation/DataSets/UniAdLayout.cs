@@ -3,9 +3,9 @@ using System.Text.Json;
 namespace KernelAD.Evaluation.DataSets;
 
 /// <summary>
-/// UniAD (github.com/zhiyuanyou/UniAD): lists <c>train.json</c> and <c>test.json</c> of one JSON object a line with filename, label (0 or 1), label_name, maskname (optional), clsname. Files are
-/// looked for in the list's folder, or, as in UniAD's own tree, in a folder beside the list. An anomalous picture without mask, which UniAD takes as
-/// anomalous everywhere, is left out of pixel metrics.
+/// UniAD (github.com/zhiyuanyou/UniAD): lists <c>train.json</c> and <c>test.json</c> of one JSON object a line with filename, label (0 or 1), label_name,
+/// maskname (optional), clsname. Files are looked for in the list's folder, or, as in UniAD's own tree, in a folder beside the list. An anomalous picture
+/// without mask, which UniAD takes as anomalous everywhere, is left out of pixel metrics.
 /// </summary>
 internal static class UniAdLayout
 {

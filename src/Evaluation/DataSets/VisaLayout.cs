@@ -1,8 +1,9 @@
 namespace KernelAD.Evaluation.DataSets;
 
 /// <summary>
-/// VisA (Zou et al., ECCV 2022): a table <c>split_csv/1cls.csv</c> (or another one that is named: 2cls_fewshot.csv, 2cls_highshot.csv) with the columns object, split (train or
-/// test), label (normal or anomaly), image, mask; paths are relative to the folder above. Mask values are small class numbers: whatever is not zero is anomalous.
+/// VisA (Zou et al., ECCV 2022): a table <c>split_csv/1cls.csv</c> (or another one that is named: 2cls_fewshot.csv, 2cls_highshot.csv) with the columns object,
+/// split (train or test), label (normal or anomaly), image, mask; paths are relative to the folder above. Mask values are small class numbers: whatever is not
+/// zero is anomalous.
 /// </summary>
 internal static class VisaLayout
 {

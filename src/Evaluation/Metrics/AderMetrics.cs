@@ -4,8 +4,8 @@ namespace KernelAD.Evaluation.Metrics;
 
 /// <summary>
 /// The metrics of ADer's evaluator under its own names, where they are not those of <see cref="DetectionMetrics"/>: coarse threshold grids on the maps as they
-/// are, or on maps that are normalised to [0, 1] over the category. Computed from the same ranking: normalising is monotone, so a threshold on normalised maps is
-/// one on raw maps.
+/// are, or on maps that are normalised to [0, 1] over the category. Computed from the same ranking: normalising is monotone, so a threshold on normalised maps
+/// is one on raw maps.
 /// </summary>
 internal static class AderMetrics
 {

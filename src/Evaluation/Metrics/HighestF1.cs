@@ -1,8 +1,8 @@
 namespace KernelAD.Evaluation.Metrics;
 
 /// <summary>
-/// F1-max: the highest of 2 TP_j / (TP_j + FP_j + P). Of several equal ones the lowest threshold wins, as with scikit-learn and torchmetrics. It is always reached at
-/// a score of an anomalous sample: passing only good ones lowers F1.
+/// F1-max: the highest of 2 TP_j / (TP_j + FP_j + P). Of several equal ones the lowest threshold wins, as with scikit-learn and torchmetrics. It is always
+/// reached at a score of an anomalous sample: passing only good ones lowers F1.
 /// </summary>
 /// <param name="positives">Number of anomalous samples, P.</param>
 internal struct HighestF1(long positives)

@@ -1,8 +1,8 @@
 namespace KernelAD.Evaluation.Metrics;
 
 /// <summary>
-/// Collects what the metrics of one category need, one image at a time: the image's score and label, its raw map and mask. Takes 4 bytes for an anomaly-free pixel
-/// and 8 for an anomalous one; computing takes the same again. Results do not depend on the order of the images, nor on the number of threads.
+/// Collects what the metrics of one category need, one image at a time: the image's score and label, its raw map and mask. Takes 4 bytes for an anomaly-free
+/// pixel and 8 for an anomalous one; computing takes the same again. Results do not depend on the order of the images, nor on the number of threads.
 /// Not safe for concurrent use.
 /// </summary>
 /// <param name="variant">Whose definitions to use.</param>

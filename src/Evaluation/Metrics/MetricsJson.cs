@@ -5,7 +5,9 @@ namespace KernelAD.Evaluation.Metrics;
 /// <summary>Metrics as members of a JSON object.</summary>
 public static class MetricsJson
 {
-    /// <summary>Writes each metric under its name, null where it is undefined or infinite, and the reasons of the undefined ones as an object <c>undefined</c>.</summary>
+    /// <summary>
+    /// Writes each metric under its name, null where it is undefined or infinite, and the reasons of the undefined ones as an object <c>undefined</c>.
+    /// </summary>
     public static void WriteMetrics(this Utf8JsonWriter json, IEnumerable<NamedMetric> metrics)
     {
         ArgumentNullException.ThrowIfNull(json);

@@ -1,8 +1,8 @@
 namespace KernelAD.Evaluation.Metrics;
 
 /// <summary>
-/// AUPRO: the area under the per-region overlap (mean share of a region's pixels that are found) over the false-positive rate of the anomaly-free pixels, from 0
-/// to a limit, divided by the limit; linear between the steps (Bergmann et al., "The MVTec Anomaly Detection Dataset", IJCV 2021).
+/// AUPRO: the area under the per-region overlap (mean share of a region's pixels that are found) over the false-positive rate of the anomaly-free pixels, from
+/// 0 to a limit, divided by the limit; linear between the steps (Bergmann et al., "The MVTec Anomaly Detection Dataset", IJCV 2021).
 /// </summary>
 /// <param name="limit">Highest false-positive rate, in (0, 1].</param>
 /// <param name="negatives">Number of anomaly-free pixels.</param>

@@ -8,7 +8,8 @@ using KernelAD.Imaging;
 namespace KernelAD.Evaluation.Report;
 
 /// <summary>
-/// An evaluation as one HTML page that holds everything in itself and loads nothing: <c>report.html</c> with <c>report.css</c>, <c>report.js</c> and the results as JSON.
+/// An evaluation as one HTML page that holds everything in itself and loads nothing: <c>report.html</c> with <c>report.css</c>, <c>report.js</c> and the
+/// results as JSON.
 /// </summary>
 public static class ReportPage
 {
@@ -240,8 +241,9 @@ public static class ReportPage
     }
 
     /// <summary>
-    /// One scale for all maps of a category: from their lowest value, with the pixel threshold (the model file's, or the one with the highest F1) in the middle of the colours. Where
-    /// that would paint most pictures in the highest colour, or there is no threshold, the scale ends at the median or the highest of the pictures' highest values.
+    /// One scale for all maps of a category: from their lowest value, with the pixel threshold (the model file's, or the one with the highest F1) in the middle
+    /// of the colours. Where that would paint most pictures in the highest colour, or there is no threshold, the scale ends at the median or the highest of the
+    /// pictures' highest values.
     /// </summary>
     private static HeatMapScale Scale(CategoryResult category, double? threshold)
     {

@@ -10,8 +10,8 @@ internal static class CopyPropagation
 
     private static List<PtxLine> Propagate(IReadOnlyList<PtxLine> lines)
     {
-        // What a register is a copy of, and the other way round. A register that was overwritten since may still stand in a list: it is then no copy, and forgetting it costs
-        // an opportunity, not correctness.
+        // What a register is a copy of, and the other way round. A register that was overwritten since may still stand in a list: it is then no copy, and
+        // forgetting it costs an opportunity, not correctness.
         Dictionary<string, string> original = [];
         Dictionary<string, List<string>> copies = [];
         List<PtxLine> result = new(lines.Count);

@@ -52,7 +52,9 @@ internal sealed partial class PtxLine
     /// <summary>The registers that it writes.</summary>
     public IReadOnlyList<string> Results => _results ??= [.. IsOpaque ? Registers(Text) : HasResult ? Registers(Operands[..ResultEnd]) : []];
 
-    /// <summary>The registers that it reads. Those of inline assembly count as read and written; a guarded result keeps its old value where the guard is false.</summary>
+    /// <summary>
+    /// The registers that it reads. Those of inline assembly count as read and written; a guarded result keeps its old value where the guard is false.
+    /// </summary>
     public IReadOnlyList<string> Reads => _reads ??= [.. FindReads()];
 
     private IEnumerable<string> FindReads()

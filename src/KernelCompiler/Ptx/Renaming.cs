@@ -4,8 +4,8 @@ using System.Text.RegularExpressions;
 namespace KernelAD.KernelCompiler.Ptx;
 
 /// <summary>
-/// ILGPU numbers labels and parameters through a whole process, and registers in an order that depends on it. Numbered anew, in order of appearance, a kernel's text depends on
-/// its source alone; the entry gets the kernel's name.
+/// ILGPU numbers labels and parameters through a whole process, and registers in an order that depends on it. Numbered anew, in order of appearance, a kernel's
+/// text depends on its source alone; the entry gets the kernel's name.
 /// </summary>
 internal static partial class Renaming
 {

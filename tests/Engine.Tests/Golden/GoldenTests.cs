@@ -11,8 +11,8 @@ namespace KernelAD.Engine.Tests.Golden;
 public sealed class GoldenTests
 {
     /// <summary>
-    /// Ends of the names of golden values that no inference computes: InTra's and ADTR's training losses, attention weights (the fused attention never has them all),
-    /// a score that UniAD's evaluation only prints, and its masks as matrices.
+    /// Ends of the names of golden values that no inference computes: InTra's and ADTR's training losses, attention weights (the fused attention never has them
+    /// all), a score that UniAD's evaluation only prints, and its masks as matrices.
     /// </summary>
     private static readonly string[] NotInference = ["mean_patch_loss", "loss_mask", "loss_phi", "attn_weights_head_mean", "image_score_std", "blocked"];
 
@@ -80,7 +80,8 @@ public sealed class GoldenTests
     }
 
     /// <summary>
-    /// Beside the above: blocks of a backbone after the last one that is looked at, and the resampled position tables of the converter, which has tests for them.
+    /// Beside the above: blocks of a backbone after the last one that is looked at, and the resampled position tables of the converter, which has tests for
+    /// them.
     /// </summary>
     private static bool IsNotInference(string tap) =>
         NotInference.Any(n => tap.EndsWith(n, StringComparison.Ordinal))

@@ -29,8 +29,8 @@ internal static unsafe class AtomicInstructions
     }
 
     /// <summary>
-    /// Replaces <see cref="Op.Size"/> bytes by what an operation makes of them. Sources are the address, the operand and, for a compare-and-swap, the new value.
-    /// If <see cref="Op.Elements"/> is 1 the destination gets the value that was there; a reduction has none and Elements is 0.
+    /// Replaces <see cref="Op.Size"/> bytes by what an operation makes of them. Sources are the address, the operand and, for a compare-and-swap, the new
+    /// value. If <see cref="Op.Elements"/> is 1 the destination gets the value that was there; a reduction has none and Elements is 0.
     /// </summary>
     public static void Execute(WarpState warp, Op* op, uint mask)
     {

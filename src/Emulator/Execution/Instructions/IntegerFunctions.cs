@@ -5,8 +5,8 @@ using System.Runtime.Intrinsics;
 namespace KernelAD.Emulator;
 
 /// <summary>
-/// Integer, logic and bit functions of lanes (PTX ISA, "Integer Arithmetic Instructions", "Logic and Shift Instructions"). 16-bit values use the 32-bit functions on
-/// extended values. Division by zero gives all bits set, and as remainder the dividend, as NVIDIA's hardware sequences do; PTX leaves them open.
+/// Integer, logic and bit functions of lanes (PTX ISA, "Integer Arithmetic Instructions", "Logic and Shift Instructions"). 16-bit values use the 32-bit
+/// functions on extended values. Division by zero gives all bits set, and as remainder the dividend, as NVIDIA's hardware sequences do; PTX leaves them open.
 /// </summary>
 internal static class IntegerFunctions
 {

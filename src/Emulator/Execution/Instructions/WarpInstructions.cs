@@ -66,8 +66,8 @@ internal static unsafe class WarpInstructions
     }
 
     /// <summary>
-    /// Reads another lane's value (PTX ISA, <c>shfl.sync</c>). Destinations are the row and whether the lane was in range; sources are the row, the lane operand,
-    /// the clamp and segment mask, and the member mask. <see cref="Op.Elements"/> is 2 if the predicate is wanted.
+    /// Reads another lane's value (PTX ISA, <c>shfl.sync</c>). Destinations are the row and whether the lane was in range; sources are the row, the lane
+    /// operand, the clamp and segment mask, and the member mask. <see cref="Op.Elements"/> is 2 if the predicate is wanted.
     /// </summary>
     public static void Shuffle(WarpState warp, Op* op, uint mask)
     {
@@ -140,8 +140,8 @@ internal static unsafe class WarpInstructions
     }
 
     /// <summary>
-    /// Finds lanes with the same value, of <see cref="Op.Size"/> bytes. Destinations are the lanes and, if <see cref="Op.Elements"/> is 2, whether all have the same:
-    /// then lanes are all or none, as <c>match.all</c> wants it. Sources are the row and the member mask.
+    /// Finds lanes with the same value, of <see cref="Op.Size"/> bytes. Destinations are the lanes and, if <see cref="Op.Elements"/> is 2, whether all have the
+    /// same: then lanes are all or none, as <c>match.all</c> wants it. Sources are the row and the member mask.
     /// </summary>
     public static void Match(WarpState warp, Op* op, uint mask)
     {

@@ -202,7 +202,9 @@ internal sealed unsafe partial class InstructionSelector
         };
     }
 
-    /// <summary>Operands have the instruction's size; only 16-bit values may be kept in registers of 32 bits, as sub-word values are everywhere in PTX.</summary>
+    /// <summary>
+    /// Operands have the instruction's size; only 16-bit values may be kept in registers of 32 bits, as sub-word values are everywhere in PTX.
+    /// </summary>
     private void RequireSize(PtxOperand operand, PtxType type)
     {
         PtxType own = operand.Register!.Type;

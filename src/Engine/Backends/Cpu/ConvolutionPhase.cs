@@ -2,8 +2,8 @@ namespace KernelAD.Backends.Cpu;
 
 /// <summary>
 /// A convolution, or a part of one, as a matrix product. Its rows are positions (i, j) whose left operand is a window of the picture: the channels
-/// <see cref="FirstChannel"/> … of <see cref="KernelHeight"/> × <see cref="KernelWidth"/> pixels from pixel (i · StepY + Top, j · StepX + Left) on, zeros beyond the
-/// border. Its columns go side by side to float Target + i · RowPitch + j · ColumnPitch of the resulting picture.
+/// <see cref="FirstChannel"/> … of <see cref="KernelHeight"/> × <see cref="KernelWidth"/> pixels from pixel (i · StepY + Top, j · StepX + Left) on, zeros
+/// beyond the border. Its columns go side by side to float Target + i · RowPitch + j · ColumnPitch of the resulting picture.
 /// </summary>
 /// <param name="Weights">The right operand: [columns, KernelHeight · KernelWidth · Channels], and the bias.</param>
 /// <param name="FirstChannel">First channel of a window.</param>
@@ -81,9 +81,10 @@ internal sealed record ConvolutionPhase(
     }
 
     /// <summary>
-    /// The phases of a transposed convolution. Output row y receives from kernel row u only if y + p − u is a multiple of the stride s: the rows with one remainder of
-    /// (y + p) / s see every s-th kernel row of a certain remainder, and are an ordinary convolution with those; columns likewise. Where the output has few
-    /// channels, several neighbouring columns of it become columns of one product, whose weights are zero where a column does not see a pixel of the common window.
+    /// The phases of a transposed convolution. Output row y receives from kernel row u only if y + p − u is a multiple of the stride s: the rows with one
+    /// remainder of (y + p) / s see every s-th kernel row of a certain remainder, and are an ordinary convolution with those; columns likewise. Where the
+    /// output has few channels, several neighbouring columns of it become columns of one product, whose weights are zero where a column does not see a pixel of
+    /// the common window.
     /// </summary>
     /// <param name="memory">Where the packed weights go.</param>
     /// <param name="weight">(C, O, k, k).</param>

@@ -6,9 +6,9 @@ using KernelAD.Tensors;
 namespace KernelAD.Backends.Cpu;
 
 /// <summary>
-/// Convolution of channels-last pictures (N, H, W, C), transposed ones too, as the matrix products of its <see cref="ConvolutionPhase"/>s. A part copies the rows of the picture
-/// that it needs into scratch memory, zeros beyond the border included; in that copy a window's kernel row is one run of floats, which the kernel reads in place: the left
-/// operand of the product is never formed.
+/// Convolution of channels-last pictures (N, H, W, C), transposed ones too, as the matrix products of its <see cref="ConvolutionPhase"/>s. A part copies the
+/// rows of the picture that it needs into scratch memory, zeros beyond the border included; in that copy a window's kernel row is one run of floats, which the
+/// kernel reads in place: the left operand of the product is never formed.
 /// </summary>
 internal sealed unsafe class ConvolutionStep : CpuStep
 {

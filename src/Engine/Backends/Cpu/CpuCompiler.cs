@@ -288,8 +288,8 @@ internal sealed class CpuCompiler : GraphLowering
     }
 
     /// <summary>
-    /// Whether a layer is computed as part of the depthwise convolution that reads it. The rows of its operand are then multiplied where they are; from some width on
-    /// packing them would pay, and the product outweighs what is saved.
+    /// Whether a layer is computed as part of the depthwise convolution that reads it. The rows of its operand are then multiplied where they are; from some
+    /// width on packing them would pay, and the product outweighs what is saved.
     /// </summary>
     private bool IsExpansion(Node node) =>
         node.Operator is Linear { HasResidual: false } && node.Shape.Rank == 4 && !node.Sliced && !IsResult(node)
@@ -297,8 +297,8 @@ internal sealed class CpuCompiler : GraphLowering
         && Users(node).Count() == 1 && Users(node).Single() is Node user && IsDepthwise(user) && user.Operator is Convolution { HasResidual: false };
 
     /// <summary>
-    /// Whether a product of pictures and one factor per picture and channel is computed as part of the linear layer that reads it (see <see cref="LinearStep"/>). That is so
-    /// for any number of pictures or for none, since the order of the multiplications shows in the last bits.
+    /// Whether a product of pictures and one factor per picture and channel is computed as part of the linear layer that reads it (see
+    /// <see cref="LinearStep"/>). That is so for any number of pictures or for none, since the order of the multiplications shows in the last bits.
     /// </summary>
     private bool IsGating(Node node) =>
         node.Operator is Binary { Function: BinaryFunction.Multiply } && node.Shape.Rank == 4 && !node.Sliced && !IsResult(node)
@@ -648,7 +648,8 @@ internal sealed class CpuCompiler : GraphLowering
     }
 
     /// <summary>
-    /// A node's value as linear layers read it: in row tiles if its producer wrote it so, or if their results are wide enough in all for packing to pay; otherwise as it is.
+    /// A node's value as linear layers read it: in row tiles if its producer wrote it so, or if their results are wide enough in all for packing to pay;
+    /// otherwise as it is.
     /// </summary>
     private Value LeftOperand(Node node)
     {

@@ -3,7 +3,9 @@ using KernelAD.Tensors;
 
 namespace KernelAD.Backends.Cpu;
 
-/// <summary>An ordered list of CPU steps over one arena, compiled for a fixed batch and a fixed set of taps. Immutable; any number of contexts may run it at once.</summary>
+/// <summary>
+/// An ordered list of CPU steps over one arena, compiled for a fixed batch and a fixed set of taps. Immutable; any number of contexts may run it at once.
+/// </summary>
 internal sealed class CpuPlan
 {
     public CpuPlan(

@@ -4,9 +4,9 @@ using KernelAD.Graph;
 namespace KernelAD.Backends.Cpu;
 
 /// <summary>
-/// Computes rows of a depthwise convolution, sixteen channels at a time, from a band: a copy of some rows of the picture, [row][column][16], with zeros where they reach
-/// beyond the picture's border. In a band a kernel's rows stay in the first-level cache while they are used, and lie one after the other however many channels the picture
-/// has. Vectors run over channels; some neighbouring pixels of a row are computed together.
+/// Computes rows of a depthwise convolution, sixteen channels at a time, from a band: a copy of some rows of the picture, [row][column][16], with zeros where
+/// they reach beyond the picture's border. In a band a kernel's rows stay in the first-level cache while they are used, and lie one after the other however
+/// many channels the picture has. Vectors run over channels; some neighbouring pixels of a row are computed together.
 /// </summary>
 internal sealed unsafe class DepthwiseRows
 {

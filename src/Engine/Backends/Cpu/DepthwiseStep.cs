@@ -4,8 +4,8 @@ using System.Runtime.Intrinsics;
 namespace KernelAD.Backends.Cpu;
 
 /// <summary>
-/// Depthwise convolution of channels-last pictures: every channel with a kernel of its own. A part takes some rows of some channels; it copies what these see of the
-/// picture into bands in scratch memory, of which <see cref="DepthwiseRows"/> computes the result.
+/// Depthwise convolution of channels-last pictures: every channel with a kernel of its own. A part takes some rows of some channels; it copies what these see
+/// of the picture into bands in scratch memory, of which <see cref="DepthwiseRows"/> computes the result.
 /// </summary>
 internal sealed unsafe class DepthwiseStep : CpuStep
 {

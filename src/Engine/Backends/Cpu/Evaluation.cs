@@ -3,7 +3,10 @@ using KernelAD.Weights;
 
 namespace KernelAD.Backends.Cpu;
 
-/// <summary>The value of a graph without input, computed once on the calling thread: what becomes of a <see cref="Folded"/> parameter. Frees everything with its disposal.</summary>
+/// <summary>
+/// The value of a graph without input, computed once on the calling thread: what becomes of a <see cref="Folded"/> parameter. Frees everything with its
+/// disposal.
+/// </summary>
 internal sealed class Evaluation : IDisposable
 {
     private readonly CpuWeights _weights;

@@ -5,9 +5,9 @@ using KernelAD.Graph;
 namespace KernelAD.Backends.Cpu;
 
 /// <summary>
-/// The first half of an inverted bottleneck (Sandler et al. 2018, figure 3): a 1×1 convolution to many channels with its activation, and the depthwise convolution of its
-/// result, in one. A part takes some channels; it expands a few rows of the picture after the other into a band in scratch memory, of which <see cref="DepthwiseRows"/>
-/// computes rows of the result, so that the wide picture between the two is never written to memory.
+/// The first half of an inverted bottleneck (Sandler et al. 2018, figure 3): a 1×1 convolution to many channels with its activation, and the depthwise
+/// convolution of its result, in one. A part takes some channels; it expands a few rows of the picture after the other into a band in scratch memory, of which
+/// <see cref="DepthwiseRows"/> computes rows of the result, so that the wide picture between the two is never written to memory.
 /// </summary>
 internal sealed unsafe class ExpandedDepthwiseStep : CpuStep
 {

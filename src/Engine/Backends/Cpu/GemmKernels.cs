@@ -57,7 +57,8 @@ internal static unsafe class GemmKernels
     /// <param name="rowStride">Floats from one row of C to the next.</param>
     /// <param name="vectorStride">Floats from the first vector of a row of C to the second.</param>
     /// <param name="accumulate">Whether C is added to, or overwritten.</param>
-    /// <param name="prefetch">What will be needed next: two cache lines are fetched per sixteen columns of A, evenly, since bursts would hold up the loads.</param>
+    /// <param name="prefetch">What will be needed next: two cache lines are fetched per sixteen columns of A, evenly, since bursts would hold up the
+    /// loads.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Multiply<TSimd, TVector, TRows>(
         float* a, float* b, int k, float* c, nint rowStride, nint vectorStride, bool accumulate, byte* prefetch)
@@ -175,8 +176,8 @@ internal static unsafe class GemmKernels
     }
 
     /// <summary>
-    /// The same with rows of A that lie anywhere, each in segments: element k of row r is rows[r][k / run · pitch + k mod run]. The windows of a convolution over
-    /// a channels-last picture are such rows, a segment to a row of the kernel.
+    /// The same with rows of A that lie anywhere, each in segments: element k of row r is rows[r][k / run · pitch + k mod run]. The windows of a convolution
+    /// over a channels-last picture are such rows, a segment to a row of the kernel.
     /// </summary>
     /// <param name="rows">Where the tile's rows of A begin.</param>
     /// <param name="start">Floats from there to the first segment.</param>

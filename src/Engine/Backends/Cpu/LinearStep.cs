@@ -7,8 +7,8 @@ namespace KernelAD.Backends.Cpu;
 
 /// <summary>
 /// Y = residual + activation(X·Wᵀ + bias): X [M, K] row-major or in <see cref="RowTiles"/>, W packed, bias and residual optional, residual [M, N] row-major and
-/// possibly the same memory as Y, Y [M, N] row-major or in row tiles. A gate [images, K] scales the columns of each picture's rows of X; where there are more rows than
-/// output features, it is less work to scale the weights instead, (X·diag g)·Wᵀ = X·(W·diag g)ᵀ, a panel at a time just before it is multiplied.
+/// possibly the same memory as Y, Y [M, N] row-major or in row tiles. A gate [images, K] scales the columns of each picture's rows of X; where there are more
+/// rows than output features, it is less work to scale the weights instead, (X·diag g)·Wᵀ = X·(W·diag g)ᵀ, a panel at a time just before it is multiplied.
 /// </summary>
 internal sealed unsafe class LinearStep : CpuStep
 {

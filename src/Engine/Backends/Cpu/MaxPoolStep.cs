@@ -4,8 +4,8 @@ using System.Runtime.Intrinsics;
 namespace KernelAD.Backends.Cpu;
 
 /// <summary>
-/// Maximum pooling of channels-last pictures (N, H, W, C): the largest number of each square, as far as it lies within the picture; NaN if one of them is NaN. Vectors
-/// run over channels.
+/// Maximum pooling of channels-last pictures (N, H, W, C): the largest number of each square, as far as it lies within the picture; NaN if one of them is NaN.
+/// Vectors run over channels.
 /// </summary>
 internal sealed unsafe class MaxPoolStep : CpuStep
 {

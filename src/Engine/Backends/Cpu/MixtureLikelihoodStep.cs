@@ -4,9 +4,9 @@ using System.Runtime.Intrinsics;
 namespace KernelAD.Backends.Cpu;
 
 /// <summary>
-/// Negative log-likelihood of tokens under mixtures of K diagonal Gaussians of D dimensions. Per Gaussian L_k = ½ (log 2π + Σ_d [v_dk + (x_d − μ_dk)² exp(−v_dk)]); the result
-/// is Σ_k π_k L_k as published, or −log Σ_k π_k exp(−L_k − ½(D − 1) log 2π). Vectors run over the Gaussians of a token; sums over d are taken in short blocks first, so that
-/// the error does not grow with D.
+/// Negative log-likelihood of tokens under mixtures of K diagonal Gaussians of D dimensions. Per Gaussian L_k = ½ (log 2π + Σ_d [v_dk + (x_d − μ_dk)²
+/// exp(−v_dk)]); the result is Σ_k π_k L_k as published, or −log Σ_k π_k exp(−L_k − ½(D − 1) log 2π). Vectors run over the Gaussians of a token; sums over d
+/// are taken in short blocks first, so that the error does not grow with D.
 /// </summary>
 internal sealed unsafe class MixtureLikelihoodStep : CpuStep
 {

@@ -1043,8 +1043,8 @@ internal sealed class CudaCompiler : GraphLowering
         && Users(node).All(u => ReadsAsOperand(u, node) || (MovesRows(u, node) && IsOperandOnly(u)));
 
     /// <summary>
-    /// Whether a value is a depthwise convolution's that is read for its channels' means and for the product with the gates that follow from them, before the next linear layer: in half
-    /// precision as good as the operand that it becomes, and half of the traffic.
+    /// Whether a value is a depthwise convolution's that is read for its channels' means and for the product with the gates that follow from them, before the
+    /// next linear layer: in half precision as good as the operand that it becomes, and half of the traffic.
     /// </summary>
     private bool IsGated(Node node)
     {

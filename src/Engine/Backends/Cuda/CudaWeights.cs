@@ -42,7 +42,9 @@ internal sealed class CudaWeights : SharedWeights
     /// <exception cref="ModelFileException">A value is too large for float16.</exception>
     public DeviceAddress Panels(string key, int n, int k, StorageType type) => Panels(key, n, k, taps: 1, k, type);
 
-    /// <summary>A convolution's weight (n, channels, taps), packed as a matrix whose rows are (taps, channels) with zeros for channels up to paddedChannels.</summary>
+    /// <summary>
+    /// A convolution's weight (n, channels, taps), packed as a matrix whose rows are (taps, channels) with zeros for channels up to paddedChannels.
+    /// </summary>
     /// <exception cref="ModelFileException">A value is too large for float16.</exception>
     public DeviceAddress Panels(string key, int n, int channels, int taps, int paddedChannels, StorageType type) => Get(
         $"{key} panels {type}" + (paddedChannels == channels ? "" : $" {paddedChannels}"),

@@ -4,7 +4,8 @@ using KernelAD.Tensors;
 namespace KernelAD.Engine.Tests.Backends.Cpu;
 
 /// <summary>
-/// The operators of the convolutional models through the compiler: that it hands the right operands and numbers to the steps, whose arithmetic has tests of its own.
+/// The operators of the convolutional models through the compiler: that it hands the right operands and numbers to the steps, whose arithmetic has tests of its
+/// own.
 /// </summary>
 [Category("SimdTier")]
 internal sealed class OperatorTests

@@ -8,7 +8,8 @@ namespace KernelAD.Engine.Tests.Backends.Cuda;
 
 /// <summary>
 /// Golden cases judge the kernels: with one arithmetic instruction of a kernel altered, the models that use it must miss their official results. Which of a
-/// kernel's instructions a small model depends on differs (its epilogues have functions that the model has not), so some are tried, and one at least has to be seen.
+/// kernel's instructions a small model depends on differs (its epilogues have functions that the model has not), so some are tried, and one at least has to be
+/// seen.
 /// </summary>
 [Category("Emulated")]
 public sealed class AlteredKernelTests

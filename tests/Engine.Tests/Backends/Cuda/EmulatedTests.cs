@@ -148,9 +148,9 @@ public sealed class EmulatedTests
     }
 
     /// <summary>
-    /// Some cases have attention so sharp, or values so alike, that no arithmetic of reduced precision meets their bounds. The evidence: the CPU, whose arithmetic has a few thousand times smaller errors, on
-    /// weights rounded as the tensor cores' operands are, activations left alone. A bound is moved to no more than four times what that alone makes of it: both operands of every product
-    /// are rounded, and results once more.
+    /// Some cases have attention so sharp, or values so alike, that no arithmetic of reduced precision meets their bounds. The evidence: the CPU, whose
+    /// arithmetic has a few thousand times smaller errors, on weights rounded as the tensor cores' operands are, activations left alone. A bound is moved to no
+    /// more than four times what that alone makes of it: both operands of every product are rounded, and results once more.
     /// </summary>
     private static IReadOnlyList<TapComparison> Reachable(GoldenCase golden, string folder, Precision precision, IReadOnlyList<TapComparison> found)
     {

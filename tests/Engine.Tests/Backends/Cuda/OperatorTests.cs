@@ -5,8 +5,8 @@ using KernelAD.Tensors;
 namespace KernelAD.Engine.Tests.Backends.Cuda;
 
 /// <summary>
-/// Operators of the convolutional models on the emulated GPU, with all of its checks, against the CPU: that the compiler hands the kernels, which have tests of their own, the right operands
-/// in the right form.
+/// Operators of the convolutional models on the emulated GPU, with all of its checks, against the CPU: that the compiler hands the kernels, which have tests of
+/// their own, the right operands in the right form.
 /// </summary>
 [Category("Emulated")]
 internal sealed class OperatorTests
