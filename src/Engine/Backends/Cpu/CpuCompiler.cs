@@ -223,7 +223,7 @@ internal sealed class CpuCompiler : GraphLowering
                 x.Tiled,
                 gate is null ? null : Ref(gate, sliced),
                 images),
-            flops: node.Flops / Math.Max(1, InRegion ? Slices : 1) + (gate is null ? 0 : node.Inputs[0].Flops));
+            flops: gate is null ? null : node.Flops + node.Inputs[0].Flops);
     }
 
     private void EmitConvolution(Node node, Convolution op)
@@ -305,14 +305,16 @@ internal sealed class CpuCompiler : GraphLowering
         && node.Inputs[0].Shape == node.Shape
         && node.Inputs[1].Shape is { Rank: 4 } gate && gate[0] == node.Shape[0] && gate[1] == 1 && gate[2] == 1 && gate[3] == node.Shape[3]
         && Users(node).Count() == 1 && Users(node).Single() is { Operator: Linear } user && user.Inputs[0] == node && user.Inputs.Count(i => i == node) == 1
-        && user.Shape[3] < (long)node.Shape[1] * node.Shape[2];
+        && !IsExpansion(user) && user.Shape[3] < (long)node.Shape[1] * node.Shape[2];
+
+    /// <summary>The node whose step computes a node, and so reads its operands: itself, or the one that it is a part of.</summary>
+    private Node ComputedWith(Node node) => IsExpansion(node) || IsGating(node) ? Users(node).Single() : node;
 
     /// <summary>Where a layer's result goes: over its residual, if nobody needs that afterwards, or into memory of its own.</summary>
     private Value ResultOver(Node node, Value? residual)
     {
-        // An expansion is computed when the depthwise convolution is, so its operand lives until then.
         bool dies = residual is not null && DiesAt(node.Inputs[^1], node)
-            && Users(node.Inputs[^1]).All(u => !IsExpansion(u) || Users(u).Single().Id <= node.Id);
+            && Users(node.Inputs[^1]).All(user => user == node || ComputedWith(user).Id < node.Id);
         return dies ? InPlace(node, residual!) : NewValue(node);
     }
 

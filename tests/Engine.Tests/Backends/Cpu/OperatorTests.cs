@@ -55,6 +55,27 @@ internal sealed class OperatorTests
         Assert.That(found, Is.EqualTo(expected).Within(1e-5));
     }
 
+    /// <summary>The picture that a gate scales dies with the layer, but must not be written over: its rows are multiplied where they are.</summary>
+    [Test]
+    public void A_gated_layer_whose_residual_is_the_picture_that_the_gate_scales()
+    {
+        Shape shape = new(2, 7, 9, 40), weight = new(40, 40), factors = new(2, 1, 1, 40);
+        using OperatorRun run = new();
+        Node x = run.Input(Values(shape), shape), v = run.Parameter(Values(weight, 2), weight), w = run.Parameter(Values(weight, 3), weight);
+        Node gate = run.Parameter(Values(factors, 4), factors);
+        Node hidden = run.Add(new Linear(HasBias: false), x, v);
+        (float[] expected, _) = run.Run(run.Add(new Binary(BinaryFunction.Add), run.Add(new Linear(HasBias: false), Gated(), w), hidden));
+
+        // What is asked for by name is never written over an operand, so somebody else has to follow.
+        Node layer = run.Add(new Linear(HasBias: false, HasResidual: true), Gated(), w, hidden);
+        (float[] found, string[] steps) = run.Run(run.Add(new Affine(1, 0), layer));
+
+        Assert.That(steps, Does.Contain("Gated Linear+Residual"));
+        Assert.That(found, Is.EqualTo(expected).Within(1e-4));
+
+        Node Gated() => run.Add(new Binary(BinaryFunction.Multiply), hidden, gate);
+    }
+
     [Test]
     public void A_transposed_convolution()
     {
