@@ -6,23 +6,32 @@ using KernelAD.Kernels;
 
 namespace KernelAD.GpuChecks;
 
-/// <summary>Times the Linear kernels on the models' matrix products, as the engine would launch them; torch_peers.py times cuBLAS on the same.</summary>
+/// <summary>
+/// Times the Linear kernels on the models' matrix products, in every way that they can be cut, and marks the one that the engine chooses;
+/// torch_peers.py times cuBLAS on the same products.
+/// </summary>
 internal static unsafe class ProductTimes
 {
-    private const int Rounds = 7;
+    private const int Rounds = 5;
 
-    /// <summary>Rows, columns, length of the sums: ViTAD's layers at batch 1, 8 and 32, InTra's with 64 windows, and a cube.</summary>
+    /// <summary>Milliseconds of work between two events: launches are captured into a graph, so that the host's part of a launch does not count.</summary>
+    private const double RoundLength = 4;
+
+    /// <summary>
+    /// Rows, columns, length of the sums: ViTAD's layers at batch 1, 8 and 32, VT-ADL's, UniAD's and ADTR's at batch 1 and 8, InTra's with 64 windows,
+    /// UTRAD's on its finest level, and a cube.
+    /// </summary>
     public static IReadOnlyList<(int M, int N, int K)> Shapes { get; } =
     [
-        .. from batch in (int[])[1, 8, 32]
-           from layer in ((int N, int K)[])[(1152, 384), (384, 384), (1536, 384), (384, 1536)]
-           select (257 * batch, layer.N, layer.K),
+        .. Layers([1, 8, 32], 257, (1152, 384), (384, 384), (1536, 384), (384, 1536)),
+        .. Layers([1, 8], 197, (2304, 768), (768, 768), (3072, 768), (768, 3072)),
+        .. Layers([1, 8], 196, (256, 272), (512, 256), (256, 256), (1024, 256), (256, 1024), (272, 256)),
         (3136, 1024, 512), (3136, 256, 1024), (3136, 2048, 512), (3136, 512, 2048), (1024, 1024, 1024), (4096, 4096, 4096),
     ];
 
     /// <summary>Times all of them in every precision that the device has.</summary>
     /// <param name="device">The device; on the emulator only whether the launches run is found out, on shapes of a few rows.</param>
-    /// <param name="output">Receives one line a product and precision.</param>
+    /// <param name="output">Receives one line a product, precision and cut.</param>
     public static void Run(Device device, JsonLines output)
     {
         ICudaDriver driver = device.Driver(EmulatorChecks.Memory);
@@ -32,18 +41,18 @@ internal static unsafe class ProductTimes
         IEnumerable<(int M, int N, int K)> shapes = device.IsEmulated ? [(33, 64, 64), (5, 40, 256)] : Shapes;
         foreach ((int m, int n, int k) in shapes)
         {
-            foreach (StorageType type in (StorageType[])[StorageType.Float, StorageType.Tf32, StorageType.Half])
+            foreach (StorageType type in (StorageType[])[StorageType.Half, StorageType.Float, StorageType.Tf32])
             {
-                LinearChoice choice = LinearTiles.Choose(m, n, k, type, device.Description.Multiprocessors);
-                if (!KernelLibrary.Embedded[choice.Kernel].Targets.Contains(session.Target))
+                LinearChoice chosen = LinearTiles.Choose(m, n, k, type, device.Description.Multiprocessors);
+                if (!KernelLibrary.Embedded[chosen.Kernel].Targets.Contains(session.Target))
                 {
                     continue;
                 }
 
                 using DeviceMemory x = Random(session, stream, (long)m * k, type);
+                using DeviceMemory plain = Random(session, stream, (long)m * k, StorageType.Float);
                 using DeviceMemory weight = Random(session, stream, (long)LinearPanels.PaddedColumns(n) / LinearPanels.Columns * LinearPanels.PanelBytes(k, type) / type.Bytes(), type);
                 using DeviceMemory y = driver.AllocateDevice(session.Context, (long)m * n * type.Bytes());
-                using DeviceMemory workspace = driver.AllocateDevice(session.Context, 4 * LinearLaunches.WorkspaceLength(choice));
                 LinearArguments arguments = new()
                 {
                     X = (long)x.Address.Value,
@@ -56,62 +65,107 @@ internal static unsafe class ProductTimes
                     YStride = n,
                     Type = type,
                 };
-                IReadOnlyList<KernelLaunch> launches = LinearLaunches.Product(session, choice, arguments, choice.Splits == 1 ? 0 : (long)workspace.Address.Value);
-                int repeats = 1;
-                double[] times = new double[Rounds];
-                if (!device.IsEmulated)
+                foreach (LinearChoice choice in LinearTiles.All(m, n, k, type, device.Description.Multiprocessors))
                 {
-                    // One warm-up that loads the kernels, then enough launches for 20 ms a round.
-                    Time(session, stream, start, end, launches, 1);
-                    repeats = Math.Clamp((int)(20 / Math.Max(Time(session, stream, start, end, launches, 1), 1e-3)), 1, 2000);
+                    using DeviceMemory workspace = driver.AllocateDevice(session.Context, 4 * LinearLaunches.WorkspaceLength(choice));
+                    IReadOnlyList<KernelLaunch> launches = LinearLaunches.Product(session, choice, arguments, choice.Splits == 1 ? 0 : (long)workspace.Address.Value);
+                    double time = Time(device, session, stream, start, end, launches);
+                    Write(output, device, choice, choice == chosen, choice.Kernel, time);
                 }
 
-                for (int round = 0; round < (device.IsEmulated ? 1 : Rounds); round++)
+                if (LinearLaunches.CanTakeNorm(session, m, n, k, type))
                 {
-                    times[round] = Time(session, stream, start, end, launches, repeats) / repeats;
-                }
-
-                output.Add(json =>
-                {
-                    json.WriteNumber("m", m);
-                    json.WriteNumber("n", n);
-                    json.WriteNumber("k", k);
-                    json.WriteString("precision", LinearTiles.Name(type));
-                    json.WriteString("kernel", choice.Kernel);
-                    json.WriteNumber("splits", choice.Splits);
-                    json.WriteNumber("blocks", choice.Blocks);
-                    json.WriteNumber("waves", choice.Waves);
-                    json.WriteNumber("padding", choice.Padding);
-                    if (!device.IsEmulated)
+                    // Any K numbers do for the norm's weight and bias.
+                    NormLinearArguments normed = new()
                     {
-                        double milliseconds = times.Order().ElementAt(Rounds / 2);
-                        json.WriteNumber("milliseconds", milliseconds);
-                        json.WriteNumber("tflops", 2.0 * m * n * k / milliseconds / 1e9);
-                    }
-                });
+                        Linear = arguments with { X = (long)plain.Address.Value },
+                        NormWeight = (long)plain.Address.Value,
+                        NormBias = (long)plain.Address.Value,
+                        Epsilon = 1e-6f,
+                    };
+                    IReadOnlyList<KernelLaunch> launches = LinearLaunches.NormProduct(session, type, normed);
+                    Write(output, device, chosen, false, launches[0].Kernel.Name, Time(device, session, stream, start, end, launches));
+                }
             }
         }
     }
 
-    /// <summary>Milliseconds of so many products one after the other.</summary>
-    private static double Time(CudaSession session, CudaStream stream, CudaEvent start, CudaEvent end, IReadOnlyList<KernelLaunch> launches, int repeats)
+    private static IEnumerable<(int M, int N, int K)> Layers(int[] batches, int tokens, params (int N, int K)[] layers) =>
+        from batch in batches
+        from layer in layers
+        select (tokens * batch, layer.N, layer.K);
+
+    private static void Write(JsonLines output, Device device, LinearChoice choice, bool chosen, string kernel, double milliseconds) => output.Add(json =>
     {
-        ICudaDriver driver = session.Driver;
-        driver.Record(start, stream);
-        for (int i = 0; i < repeats; i++)
+        json.WriteNumber("m", choice.M);
+        json.WriteNumber("n", choice.N);
+        json.WriteNumber("k", choice.K);
+        json.WriteString("precision", LinearTiles.Name(choice.Type));
+        json.WriteString("kernel", kernel);
+        json.WriteBoolean("chosen", chosen);
+        json.WriteNumber("splits", choice.Splits);
+        json.WriteNumber("blocks", choice.Blocks);
+        json.WriteNumber("waves", choice.Waves);
+        json.WriteNumber("padding", choice.Padding);
+        if (!device.IsEmulated)
         {
-            foreach (KernelLaunch launch in launches)
-            {
-                fixed (byte* arguments = launch.Arguments)
-                {
-                    driver.Launch(session.Function(launch), launch.Grid, launch.Block, launch.SharedBytes, stream, [(nint)arguments]);
-                }
-            }
+            json.WriteNumber("milliseconds", milliseconds);
+            json.WriteNumber("tflops", 2.0 * choice.M * choice.N * choice.K / milliseconds / 1e9);
+        }
+    });
+
+    /// <summary>Median milliseconds of a product, one after the other.</summary>
+    private static double Time(Device device, CudaSession session, CudaStream stream, CudaEvent start, CudaEvent end, IReadOnlyList<KernelLaunch> launches)
+    {
+        // The first loads the kernels, which a capture must not meet.
+        Launch(session, stream, launches);
+        session.Driver.Synchronize(stream);
+        int repeats = device.IsEmulated ? 1 : 20;
+        double[] times = new double[Rounds];
+        using CudaGraphExecutable graph = Captured(session, stream, launches, repeats);
+        int replays = device.IsEmulated ? 1 : Math.Clamp((int)(RoundLength / Math.Max(Replay(session, stream, start, end, graph, 1), 1e-3)), 1, 100);
+        for (int round = 0; round < (device.IsEmulated ? 1 : Rounds); round++)
+        {
+            times[round] = Replay(session, stream, start, end, graph, replays) / replays / repeats;
         }
 
-        driver.Record(end, stream);
-        driver.Synchronize(end);
-        return driver.ElapsedMilliseconds(start, end);
+        return times.Order().ElementAt(Rounds / 2);
+    }
+
+    private static CudaGraphExecutable Captured(CudaSession session, CudaStream stream, IReadOnlyList<KernelLaunch> launches, int repeats)
+    {
+        session.Driver.BeginCapture(stream);
+        for (int i = 0; i < repeats; i++)
+        {
+            Launch(session, stream, launches);
+        }
+
+        using CudaGraph graph = session.Driver.EndCapture(stream);
+        return session.Driver.Instantiate(graph);
+    }
+
+    private static double Replay(CudaSession session, CudaStream stream, CudaEvent start, CudaEvent end, CudaGraphExecutable graph, int replays)
+    {
+        session.Driver.Record(start, stream);
+        for (int i = 0; i < replays; i++)
+        {
+            session.Driver.Launch(graph, stream);
+        }
+
+        session.Driver.Record(end, stream);
+        session.Driver.Synchronize(end);
+        return session.Driver.ElapsedMilliseconds(start, end);
+    }
+
+    private static void Launch(CudaSession session, CudaStream stream, IReadOnlyList<KernelLaunch> launches)
+    {
+        foreach (KernelLaunch launch in launches)
+        {
+            fixed (byte* arguments = launch.Arguments)
+            {
+                session.Driver.Launch(session.Function(launch), launch.Grid, launch.Block, launch.SharedBytes, stream, [(nint)arguments]);
+            }
+        }
     }
 
     /// <summary>Numbers in (−1, 1): the power that a GPU draws, and so its clock, depends on the bits.</summary>

@@ -212,7 +212,7 @@ internal sealed class Report
             Line("Times of the emulator: they say how long it takes, nothing of a GPU.\n");
         }
 
-        Line("| model file | device | precision | batch | median ms | p99 ms | images/s | PyTorch eager ms | compiled ms |\n|---|---|---|---:|---:|---:|---:|---:|---:|");
+        Line("| model file | device | precision | batch | median ms | p99 ms | images/s | PyTorch eager ms | graph ms | compiled ms |\n|---|---|---|---:|---:|---:|---:|---:|---:|---:|");
         foreach (JsonElement run in runs)
         {
             JsonElement latency = run.GetProperty("latency_ms");
@@ -220,7 +220,7 @@ internal sealed class Report
             long batch = Number(run, "batch");
             string median = Short(latency.GetProperty("median").GetDouble()), p99 = Short(latency.GetProperty("p99").GetDouble());
             string rate = Short(run.GetProperty("images_per_second").GetDouble());
-            Line($"| {file} | {Text(run, "device")} | {precision} | {batch} | {median} | {p99} | {rate} | {Peer("eager")} | {Peer("compiled")} |");
+            Line($"| {file} | {Text(run, "device")} | {precision} | {batch} | {median} | {p99} | {rate} | {Peer("eager")} | {Peer("graph")} | {Peer("compiled")} |");
 
             string Peer(string mode)
             {
@@ -239,12 +239,13 @@ internal sealed class Report
         }
 
         Heading("Matrix products");
+        Line("Every way that a product can be cut; **bold**: what the engine chooses. norm_linear takes the norm of its rows too.\n");
         Line("| M × N × K | precision | kernel | splits | blocks | waves | padding | ms | TFLOP/s | cuBLAS ms | times cuBLAS |\n|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|");
         foreach (JsonElement product in products)
         {
             (long m, long n, long k) = (Number(product, "m"), Number(product, "n"), Number(product, "k"));
             double? time = product.TryGetProperty("milliseconds", out JsonElement t) ? t.GetDouble() : null;
-            string precision = Text(product, "precision"), kernel = Text(product, "kernel");
+            string precision = Text(product, "precision"), kernel = product.GetProperty("chosen").GetBoolean() ? $"**{Text(product, "kernel")}**" : Text(product, "kernel");
             JsonElement peer = Lines("peers").FirstOrDefault(p =>
                 Text(p, "kind") == "product" && Text(p, "precision") == precision && (Number(p, "m"), Number(p, "n"), Number(p, "k")) == (m, n, k));
             double? cublas = peer.ValueKind == JsonValueKind.Object ? peer.GetProperty("milliseconds").GetDouble() : null;

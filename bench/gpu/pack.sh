@@ -38,7 +38,7 @@ if [ "$rid" = "linux-$(uname -m | sed 's/x86_64/x64/; s/aarch64/arm64/')" ]; the
     "$stage/checks/gpu-checks" families > /dev/null
 fi
 
-tar -C "$work" -c kernelad-gpu | xz -T0 -6 > "$out"
+tar -C "$work" -c kernelad-gpu | xz -9 > "$out"
 size=$(stat -c %s "$out")
 echo "$out: $((size / 1000000)) MB, $(du -sm "$stage" | cut -f1) MiB unpacked"
 if [ "$size" -gt "$limit" ]; then

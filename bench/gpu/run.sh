@@ -1,15 +1,19 @@
 #!/usr/bin/env bash
-# run.sh [--device cuda[:N]|emulated[:sm_XX]] [--out FOLDER] [--full]: everything there is to know about KernelAD on this machine's GPU; see README.md.
-# Needs a driver and nothing else. Exit code 0: correctness held; 1: it did not; 2: wrong usage.
+# run.sh [--device cuda[:N]|emulated[:sm_XX]] [--out FOLDER] [--full] [--steps LIST] [--jobs N] [--seconds N]: everything there is to know about KernelAD on
+# this machine's GPU; see README.md. Needs a driver and nothing else. Exit code 0: correctness held; 1: it did not; 2: wrong usage.
 set -uo pipefail
 cd "$(dirname "$0")"
-device=cuda:0 out="" full=no
-usage() { echo "usage: run.sh [--device cuda[:N]|emulated[:sm_XX]] [--out FOLDER] [--full]" >&2; exit 2; }
+all=doctor,instructions,kernels,golden,times,peers,ncu,sanitizer
+device=cuda:0 out="" full=no steps=$all jobs="" seconds=""
+usage() { echo "usage: run.sh [--device cuda[:N]|emulated[:sm_XX]] [--out FOLDER] [--full] [--steps $all] [--jobs N] [--seconds N]" >&2; exit 2; }
 while [ $# -gt 0 ]; do
     case $1 in
         --device) device=${2:-}; shift 2 || usage ;;
         --out) out=${2:-}; shift 2 || usage ;;
         --full) full=yes; shift ;;
+        --steps) steps=${2:-}; shift 2 || usage ;;
+        --jobs) jobs=${2:-}; shift 2 || usage ;;
+        --seconds) seconds=${2:-}; shift 2 || usage ;;
         *) usage ;;
     esac
 done
@@ -18,14 +22,17 @@ case $device in
     emulated | emulated:*) emulated=yes ;;
     *) usage ;;
 esac
+# The emulator takes all cores for one job; on a GPU most of a test's time is its reference's on the CPU.
+[ -n "$jobs" ] || { [ $emulated = yes ] && jobs=1 || jobs=$(nproc); }
 out=${out:-results-${device/:/-}-$(date +%Y%m%d-%H%M%S)}
 # A folder is one run on one device: results of two must never meet.
 mkdir -p "$(dirname "$out")" && mkdir "$out" || { echo "$out: give a folder that is not there yet" >&2; exit 2; }
 out=$(cd "$out" && pwd)
-mkdir "$out/logs" "$out/models"
+mkdir "$out/logs" "$out/models" "$out/parts"
 kernelad=$PWD/kernelad/kernelad checks=$PWD/checks/gpu-checks
 export PATH="$PATH:/usr/local/cuda/bin" DOTNET_gcServer=0
 
+wanted() { [[ ",$steps," = *,$1,* ]]; }
 note() {  # note NAME OUTCOME SECONDS DECIDES NOTE
     printf '{"step":"%s","outcome":"%s","seconds":%d,"decides":%s,"note":"%s"}\n' "$1" "$2" "$3" "$4" "$(printf %s "$5" | tr -d '"\\\n\t')" >> "$out/steps.jsonl"
     printf '%-38s %-9s %4d s  %s\n' "$1" "$2" "$3" "$5"
@@ -34,6 +41,11 @@ skip() { note "$1" skipped 0 false "$2"; }
 step() {  # step NAME DECIDES LIMIT COMMAND…: what it prints goes to logs/NAME.log; whether it decides over the exit code: true or false
     local name=$1 decides=$2 limit=$3 log="$out/logs/${1// /-}.log" start=$SECONDS status
     shift 3
+    if [ -n "$seconds" ]; then
+        local left=$((seconds - SECONDS))
+        [ $left -ge 5 ] || { note "$name" skipped 0 "$decides" "no time left"; return 1; }
+        [ $left -ge $limit ] || limit=$left
+    fi
     timeout --kill-after=15 "$limit" "$@" > "$log" 2>&1
     status=$?
     case $status in
@@ -43,13 +55,18 @@ step() {  # step NAME DECIDES LIMIT COMMAND…: what it prints goes to logs/NAME
     esac
     return $status
 }
+beside() { while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do wait -n; done; "$@" & }  # beside COMMAND…: runs it beside others
+gather() {  # gather FILE: waits for all that run, then puts what they left in parts/ together
+    wait
+    find "$out/parts" -name '*.jsonl' -print0 | sort -z | xargs -0 -r cat >> "$out/$1"
+    rm -f "$out/parts"/*
+}
 json() {  # json FILE MEMBERS COMMAND…: adds the JSON lines that the command prints to a file, with more members in front
-    local file=$1 members=$2 status
+    local file=$1 members=$2 lines status
     shift 2
-    "$@" > "$out/logs/line.json"
+    lines=$("$@")
     status=$?
-    cat "$out/logs/line.json"
-    sed "s|^{|{$members|" "$out/logs/line.json" >> "$out/$file"
+    [ -z "$lines" ] || printf '%s\n' "$lines" | tee >(sed "s|^{|{$members|" >> "$out/$file")
     return $status
 }
 export -f json
@@ -65,89 +82,120 @@ if [ $emulated = no ] && command -v nvidia-smi > /dev/null; then
 fi
 
 # (a) What is here.
-step "doctor" true 120 "$kernelad" doctor
+wanted doctor && step "doctor" true 120 "$kernelad" doctor
 # (b) How the instructions behave, before anything is built on them.
-step "instructions" true 300 "$checks" instructions --device "$device" --out "$out/instructions.jsonl" --raw "$out/instructions"
+wanted instructions && step "instructions" true 300 "$checks" instructions --device "$device" --out "$out/instructions.jsonl" --raw "$out/instructions"
 # (c) Every kernel.
-for family in $("$checks" families); do
-    step "kernels $family" true 900 "$checks" kernels --device "$device" --out "$out/kernels.jsonl" --family "$family"
-done
+if wanted kernels; then
+    for family in $("$checks" families); do
+        beside step "kernels $family" true 900 "$checks" kernels --device "$device" --out "$out/parts/$family.jsonl" --family "$family"
+    done
+    gather kernels.jsonl
+fi
 
 # (d) Golden cases. On the emulator the published sizes take minutes each: one of them in fp32 only, unless --full.
-for folder in golden/*/*/; do
-    folder=${folder%/} name=$(echo "$folder" | sed 's|golden/||; s|/|-|')
-    if [ $full = no ] && [[ $name = *-full ]] && [ "$name" != vitad-full ]; then
-        skip "verify $name" "too slow on the emulator; --full runs it"
-        continue
-    fi
-    step "model $name" true 600 "$checks" models --golden "$folder" --out "$out/models"
-    for precision in $precisions; do
-        if [ $full = no ] && [ "$name" = vitad-full ] && [ "$precision" != fp32 ]; then
-            skip "verify $name $precision" "too slow on the emulator; --full runs it"
-            continue
-        fi
-        step "verify $name $precision" true 1800 bash -c 'json "$@"' _ golden.jsonl '' \
-            "$kernelad" verify "$out/models/$name.safetensors" --golden "$folder" --device "$device" --precision "$precision" --json
+verify() { step "verify $1 $3" true 1800 bash -c 'json "$@"' _ "parts/$1-$3.jsonl" '' "$kernelad" verify "$out/models/$1.safetensors" --golden "$2" --device "$device" --precision "$3" --json; }
+cases=$(cd golden && find . -name tolerances.json | sed 's|^\./||; s|/tolerances.json$||' | sort)
+made() {  # made CASE…: model files for golden cases
+    local case
+    for case in "$@"; do
+        [ -e "$out/models/${case/\//-}.safetensors" ] || beside step "model ${case/\//-}" true 600 "$checks" models --golden "golden/$case" --out "$out/models"
     done
-done
+    wait
+}
+if wanted golden; then
+    chosen=$cases
+    if [ $full = no ]; then
+        chosen=$(echo "$cases" | grep -v -e '/full' ; echo vitad/full)
+        skip "verify of published sizes" "too slow on the emulator but for vitad-full in fp32; --full runs them"
+    fi
+    made $chosen
+    for case in $chosen; do
+        for precision in $precisions; do
+            [ $full = yes ] || [ "$case" != vitad/full ] || [ "$precision" = fp32 ] || continue
+            beside verify "${case/\//-}" "golden/$case" "$precision"
+        done
+    done
+    gather golden.jsonl
+fi
 
-# (e) NVIDIA's own checks of the kernels.
-if [ $emulated = yes ]; then
+# (e) Times: nothing runs beside them.
+bench() { step "bench $1 $2" false 600 bash -c 'json "$@"' _ bench.jsonl "\"file\":\"$1\"," "$kernelad" bench "$3" --device "$device" --precision "$2" --batch "$4" --threads 1 --duration "$5" --json; }
+profile() { step "profile $1 $2" false 600 bash -c 'json "$@"' _ "profile-$1-$2.jsonl" '' "$kernelad" profile "$3" --device "$device" --precision "$2" --runs "$4" --json; }
+published=$(echo "$cases" | grep '/full$' | sed 's|/full||')
+if wanted times && [ $emulated = yes ]; then
+    made vitad/tiny
+    bench vitad-tiny fp32 "$out/models/vitad-tiny.safetensors" 1 0.5
+    profile vitad-tiny fp32 "$out/models/vitad-tiny.safetensors" 1
+elif wanted times; then
+    made $(printf '%s/full ' $published)
+    for precision in $(printf '%s\n' $precisions | tac); do
+        for model in $published; do
+            bench "$model-full" "$precision" "$out/models/$model-full.safetensors" 1,8 1
+        done
+        bench intra-fabric "$precision" kernelad/samples/fabric/intra-fabric.safetensors 1,8,32 1
+        [ "$precision" = tf32 ] || for model in $published; do
+            profile "$model-full" "$precision" "$out/models/$model-full.safetensors" 20
+        done
+    done
+fi
+wanted times && step "products" false 600 "$checks" products --device "$device" --out "$out/products.jsonl"
+if ! wanted peers; then
+    :
+elif [ $emulated = yes ]; then
+    skip "PyTorch and cuBLAS" "nothing to compare with an emulator"
+elif ! python3 -c 'import torch, sys; sys.exit(not torch.cuda.is_available())' 2> /dev/null; then
+    skip "PyTorch and cuBLAS" "no python3 with torch and CUDA"
+else
+    budget=1500
+    [ -z "$seconds" ] || budget=$((seconds - SECONDS - 10))
+    step "PyTorch and cuBLAS" false 1800 python3 torch_peers.py --device "$device" --about "$out/device.jsonl" --products "$out/products.jsonl" --out "$out/peers.jsonl" --seconds $budget
+fi
+
+# (f) The slowest kernels of each model under Nsight Compute: a first pass finds them, a second looks at them.
+if ! wanted ncu; then
+    :
+elif [ $emulated = yes ]; then
+    skip "ncu" "the emulator's counters are in the profile"
+elif ! command -v ncu > /dev/null; then
+    skip "ncu" "not installed"
+else
+    made $(printf '%s/full ' $published)
+    ncu=(ncu --graph-profiling node --clock-control none)
+    for precision in fp16 fp32; do
+        for model in $published; do
+            run=("$kernelad" profile "$out/models/$model-full.safetensors" --device "$device" --precision "$precision" --runs 1 --json)
+            step "ncu times $model $precision" false 900 "${ncu[@]}" --metrics gpu__time_duration.sum --print-units base --csv --page raw --log-file "$out/ncu-times-$model-$precision.csv" "${run[@]}"
+        done
+    done
+    for model in vitad uniad; do
+        slowest=$(awk -F'","' '/^"[0-9]/ { time = $NF; gsub(/[",]/, "", time); sum[$5] += time } END { for (name in sum) print sum[name], name }' "$out/ncu-times-$model-fp16.csv" |
+            sort -rn | head -n 5 | sed 's/^[^ ]* //; s/(.*//' | paste -sd'|')
+        [ -n "$slowest" ] || { skip "ncu details $model" "no kernel in the first pass"; continue; }
+        run=("$kernelad" profile "$out/models/$model-full.safetensors" --device "$device" --precision fp16 --runs 1 --json)
+        step "ncu details $model" false 1800 "${ncu[@]}" --set full --kernel-name "regex:^($slowest)\$" --launch-count 12 -o "$out/ncu-$model-fp16" "${run[@]}"
+    done
+fi
+
+# (g) NVIDIA's own checks of the kernels.
+if ! wanted sanitizer; then
+    :
+elif [ $emulated = yes ]; then
     skip "compute-sanitizer" "the emulator has checks of its own, which were on"
 elif ! command -v compute-sanitizer > /dev/null; then
     skip "compute-sanitizer" "not installed"
 else
     for tool in memcheck racecheck initcheck synccheck; do
         for family in $("$checks" families); do
-            step "$tool $family" true 1800 compute-sanitizer --tool $tool --error-exitcode 9 --print-limit 20 \
-                "$checks" kernels --device "$device" --out "$out/logs/$tool.jsonl" --family "$family"
+            beside step "$tool $family" true 1800 compute-sanitizer --tool $tool --error-exitcode 9 --print-limit 20 \
+                "$checks" kernels --device "$device" --out "$out/logs/$tool-$family.jsonl" --family "$family"
         done
     done
-fi
-
-# (f) Times.
-bench() { step "bench $1 $2" false 600 bash -c 'json "$@"' _ bench.jsonl "\"file\":\"$1\"," "$kernelad" bench "$3" --device "$device" --precision "$2" --batch "$4" --threads 1 --duration "$5" --json; }
-profile() { step "profile $1 $2" false 600 bash -c 'json "$@"' _ "profile-$1-$2.jsonl" '' "$kernelad" profile "$3" --device "$device" --precision "$2" --runs "$4" --json; }
-sample=kernelad/samples/fabric/intra-fabric.safetensors
-if [ $emulated = yes ]; then
-    bench vitad-tiny fp32 "$out/models/vitad-tiny.safetensors" 1 0.5
-    profile vitad-tiny fp32 "$out/models/vitad-tiny.safetensors" 1
-else
-    for precision in $precisions; do
-        bench intra-fabric "$precision" $sample 1,8,32 3
-        bench vitad-full "$precision" "$out/models/vitad-full.safetensors" 1,8,32 3
-        bench intra-full "$precision" "$out/models/intra-full.safetensors" 1,8 3
-        profile vitad-full "$precision" "$out/models/vitad-full.safetensors" 20
-        profile intra-full "$precision" "$out/models/intra-full.safetensors" 20
-    done
-fi
-step "products" false 600 "$checks" products --device "$device" --out "$out/products.jsonl"
-if [ $emulated = yes ]; then
-    skip "PyTorch and cuBLAS" "nothing to compare with an emulator"
-elif ! python3 -c 'import torch, sys; sys.exit(not torch.cuda.is_available())' 2> /dev/null; then
-    skip "PyTorch and cuBLAS" "no python3 with torch and CUDA"
-else
-    step "PyTorch and cuBLAS" false 1800 python3 torch_peers.py --device "$device" --about "$out/device.jsonl" --products "$out/products.jsonl" --out "$out/peers.jsonl"
-fi
-
-# (g) The slowest kernels of ViTAD under Nsight Compute: a first pass finds them, a second looks at them.
-if [ $emulated = yes ]; then
-    skip "ncu" "the emulator's counters are in the profile"
-elif ! command -v ncu > /dev/null; then
-    skip "ncu" "not installed"
-else
-    for precision in $precisions; do
-        run=("$kernelad" profile "$out/models/vitad-full.safetensors" --device "$device" --precision "$precision" --runs 1 --json)
-        step "ncu times $precision" false 900 ncu --graph-profiling node --metrics gpu__time_duration.sum --csv --page raw --log-file "$out/ncu-times-$precision.csv" "${run[@]}" || continue
-        slowest=$(awk -F'","' '/^"[0-9]/ { time = $NF; gsub(/[",]/, "", time); sum[$5] += time } END { for (name in sum) print sum[name], name }' "$out/ncu-times-$precision.csv" |
-            sort -rn | head -n 5 | sed 's/^[^ ]* //; s/(.*//' | paste -sd'|')
-        [ -n "$slowest" ] || { skip "ncu details $precision" "no kernel in the first pass"; continue; }
-        step "ncu details $precision" false 1800 ncu --graph-profiling node --set full --kernel-name "regex:^($slowest)\$" --launch-count 25 -o "$out/ncu-$precision" "${run[@]}"
-    done
+    wait
 fi
 
 # (h) The report. Its exit code is ours.
-rm -rf "$out/models" "$out/logs/line.json"
+rm -rf "$out/models" "$out/parts"
 "$checks" report --out "$out"
 status=$?
 echo "$out/report.md"

@@ -32,6 +32,9 @@ internal sealed record LinearChoice(int M, int N, int K, StorageType Type, int M
     /// <summary>Tiles of K that one split adds up.</summary>
     public int TilesPerSplit => LinearTiles.Tiles(LinearPanels.Tiles(K, Type), Splits);
 
+    /// <summary>Whether no split is left without a tile of K.</summary>
+    public bool IsWhole => LinearTiles.Tiles(LinearPanels.Tiles(K, Type), TilesPerSplit) == Splits;
+
     /// <summary>Blocks of the grid.</summary>
     public long Blocks => (long)Columns * Rows * Splits;
 
@@ -89,10 +92,8 @@ internal static class LinearTiles
         foreach (LinearRule rule in rules)
         {
             LinearChoice choice = new(m, n, k, type, multiprocessors, rule.Tile, rule.Splits);
-            // Splits that would be left without a tile of K do not count.
-            bool whole = Tiles(LinearPanels.Tiles(k, type), choice.TilesPerSplit) == rule.Splits;
             if (m >= rule.MinRows && choice.Blocks >= rule.MinFill * multiprocessors && choice.TilesPerSplit >= rule.MinTilesPerSplit
-                && choice.Padding <= rule.MaxPadding && whole)
+                && choice.Padding <= rule.MaxPadding && choice.IsWhole)
             {
                 return choice;
             }
@@ -100,6 +101,13 @@ internal static class LinearTiles
 
         throw new InvalidOperationException("the last rule applies to everything");
     }
+
+    /// <summary>Every way that a product can be cut: what <see cref="Choose(int, int, int, StorageType, int)"/> chooses from.</summary>
+    public static IEnumerable<LinearChoice> All(int m, int n, int k, StorageType type, int multiprocessors) =>
+        from cut in Rules.Select(r => (r.Tile, r.Splits)).Append((Tile: Large, Splits: 2)).Append((Tile: Large, Splits: 4)).Distinct()
+        let choice = new LinearChoice(m, n, k, type, multiprocessors, cut.Tile, cut.Splits)
+        where choice.IsWhole
+        select choice;
 
     /// <summary>Every matrix product of a graph with what is chosen for it; a plan may take a norm into some of them, see <see cref="MaxNormFill"/>.</summary>
     /// <param name="graph">The graph, after all passes.</param>
