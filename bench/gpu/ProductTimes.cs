@@ -50,7 +50,6 @@ internal static unsafe class ProductTimes
                 }
 
                 using DeviceMemory x = Random(session, stream, (long)m * k, type);
-                using DeviceMemory plain = Random(session, stream, (long)m * k, StorageType.Float);
                 using DeviceMemory weight = Random(session, stream, (long)LinearPanels.PaddedColumns(n) / LinearPanels.Columns * LinearPanels.PanelBytes(k, type) / type.Bytes(), type);
                 using DeviceMemory y = driver.AllocateDevice(session.Context, (long)m * n * type.Bytes());
                 LinearArguments arguments = new()
@@ -71,20 +70,6 @@ internal static unsafe class ProductTimes
                     IReadOnlyList<KernelLaunch> launches = LinearLaunches.Product(session, choice, arguments, choice.Splits == 1 ? 0 : (long)workspace.Address.Value);
                     double time = Time(device, session, stream, start, end, launches);
                     Write(output, device, choice, choice == chosen, choice.Kernel, time);
-                }
-
-                if (LinearLaunches.CanTakeNorm(session, m, n, k, type))
-                {
-                    // Any K numbers do for the norm's weight and bias.
-                    NormLinearArguments normed = new()
-                    {
-                        Linear = arguments with { X = (long)plain.Address.Value },
-                        NormWeight = (long)plain.Address.Value,
-                        NormBias = (long)plain.Address.Value,
-                        Epsilon = 1e-6f,
-                    };
-                    IReadOnlyList<KernelLaunch> launches = LinearLaunches.NormProduct(session, type, normed);
-                    Write(output, device, chosen, false, launches[0].Kernel.Name, Time(device, session, stream, start, end, launches));
                 }
             }
         }

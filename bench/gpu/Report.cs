@@ -239,7 +239,7 @@ internal sealed class Report
         }
 
         Heading("Matrix products");
-        Line("Every way that a product can be cut; **bold**: what the engine chooses. norm_linear takes the norm of its rows too.\n");
+        Line("Every way that a product can be cut; **bold**: what the engine chooses.\n");
         Line("| M × N × K | precision | kernel | splits | blocks | waves | padding | ms | TFLOP/s | cuBLAS ms | times cuBLAS |\n|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|");
         foreach (JsonElement product in products)
         {

@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
-# run.sh [--device cuda[:N]|emulated[:sm_XX]] [--out FOLDER] [--full] [--steps LIST] [--jobs N] [--seconds N]: everything there is to know about KernelAD on
-# this machine's GPU; see README.md. Needs a driver and nothing else. Exit code 0: correctness held; 1: it did not; 2: wrong usage.
+# run.sh [--device cuda[:N]|emulated[:sm_XX]] [--out FOLDER] [--full] [--steps LIST] [--precisions LIST] [--jobs N] [--seconds N]: everything there is
+# to know about KernelAD on this machine's GPU; see README.md. Needs a driver and nothing else. Exit code 0: correctness held; 1: it did not; 2: wrong usage.
 set -uo pipefail
 cd "$(dirname "$0")"
-all=doctor,instructions,kernels,golden,times,peers,ncu,sanitizer
-device=cuda:0 out="" full=no steps=$all jobs="" seconds=""
-usage() { echo "usage: run.sh [--device cuda[:N]|emulated[:sm_XX]] [--out FOLDER] [--full] [--steps $all] [--jobs N] [--seconds N]" >&2; exit 2; }
+all=doctor,instructions,kernels,golden,bench,profile,products,peers,ncu,sanitizer
+device=cuda:0 out="" full=no steps=$all precisions="" jobs="" seconds=""
+usage() { echo "usage: run.sh [--device cuda[:N]|emulated[:sm_XX]] [--out FOLDER] [--full] [--steps $all] [--precisions fp32,tf32,fp16] [--jobs N] [--seconds N]" >&2; exit 2; }
 while [ $# -gt 0 ]; do
     case $1 in
         --device) device=${2:-}; shift 2 || usage ;;
         --out) out=${2:-}; shift 2 || usage ;;
         --full) full=yes; shift ;;
         --steps) steps=${2:-}; shift 2 || usage ;;
+        --precisions) precisions=${2:-}; shift 2 || usage ;;
         --jobs) jobs=${2:-}; shift 2 || usage ;;
         --seconds) seconds=${2:-}; shift 2 || usage ;;
         *) usage ;;
@@ -75,8 +76,8 @@ export out
 step "device" true 120 "$checks" device --device "$device" --out "$out/device.jsonl" || { cat "$out/logs/device.log" >&2; exit 1; }
 head -n 1 "$out/logs/device.log"
 architecture=$(sed -n 's/.*"architecture":"sm_\([0-9]*\)".*/\1/p' "$out/device.jsonl")
-precisions="fp32 fp16"
-[ "$architecture" -lt 80 ] || precisions="fp32 tf32 fp16"
+[ -n "$precisions" ] || { [ "$architecture" -lt 80 ] && precisions=fp16,fp32 || precisions=fp16,tf32,fp32; }
+precisions=${precisions//,/ }
 if [ $emulated = no ] && command -v nvidia-smi > /dev/null; then
     nvidia-smi --query-gpu=name,driver_version,pstate,clocks.max.sm,power.limit,memory.total,pci.bus_id --format=csv > "$out/nvidia-smi.txt" 2>&1
 fi
@@ -95,7 +96,8 @@ fi
 
 # (d) Golden cases. On the emulator the published sizes take minutes each: one of them in fp32 only, unless --full.
 verify() { step "verify $1 $3" true 1800 bash -c 'json "$@"' _ "parts/$1-$3.jsonl" '' "$kernelad" verify "$out/models/$1.safetensors" --golden "$2" --device "$device" --precision "$3" --json; }
-cases=$(cd golden && find . -name tolerances.json | sed 's|^\./||; s|/tolerances.json$||' | sort)
+# A case of several variants of a model has no one model file.
+cases=$(cd golden && find . -name tolerances.json | sed 's|^\./||; s|/tolerances.json$||' | grep -v '_variants$' | sort)
 made() {  # made CASE…: model files for golden cases
     local case
     for case in "$@"; do
@@ -113,6 +115,8 @@ if wanted golden; then
     for case in $chosen; do
         for precision in $precisions; do
             [ $full = yes ] || [ "$case" != vitad/full ] || [ "$precision" = fp32 ] || continue
+            # Its attention is so sharp that rounding the weights alone moves its scores out of bounds; see EmulatedTests.Reachable.
+            [[ $case != *_masks ]] || [ "$precision" = fp32 ] || continue
             beside verify "${case/\//-}" "golden/$case" "$precision"
         done
     done
@@ -123,23 +127,27 @@ fi
 bench() { step "bench $1 $2" false 600 bash -c 'json "$@"' _ bench.jsonl "\"file\":\"$1\"," "$kernelad" bench "$3" --device "$device" --precision "$2" --batch "$4" --threads 1 --duration "$5" --json; }
 profile() { step "profile $1 $2" false 600 bash -c 'json "$@"' _ "profile-$1-$2.jsonl" '' "$kernelad" profile "$3" --device "$device" --precision "$2" --runs "$4" --json; }
 published=$(echo "$cases" | grep '/full$' | sed 's|/full||')
-if wanted times && [ $emulated = yes ]; then
-    made vitad/tiny
-    bench vitad-tiny fp32 "$out/models/vitad-tiny.safetensors" 1 0.5
-    profile vitad-tiny fp32 "$out/models/vitad-tiny.safetensors" 1
-elif wanted times; then
-    made $(printf '%s/full ' $published)
-    for precision in $(printf '%s\n' $precisions | tac); do
-        for model in $published; do
+if [ $emulated = yes ]; then
+    if wanted bench || wanted profile; then
+        made vitad/tiny
+        bench vitad-tiny fp32 "$out/models/vitad-tiny.safetensors" 1 0.5
+        profile vitad-tiny fp32 "$out/models/vitad-tiny.safetensors" 1
+    fi
+else
+    if wanted bench || wanted profile || wanted ncu; then
+        made $(printf '%s/full ' $published)
+    fi
+    for precision in $precisions; do
+        ! wanted bench || for model in $published; do
             bench "$model-full" "$precision" "$out/models/$model-full.safetensors" 1,8 1
         done
-        bench intra-fabric "$precision" kernelad/samples/fabric/intra-fabric.safetensors 1,8,32 1
-        [ "$precision" = tf32 ] || for model in $published; do
+        ! wanted bench || bench intra-fabric "$precision" kernelad/samples/fabric/intra-fabric.safetensors 1,8,32 1
+        ! wanted profile || for model in $published; do
             profile "$model-full" "$precision" "$out/models/$model-full.safetensors" 20
         done
     done
 fi
-wanted times && step "products" false 600 "$checks" products --device "$device" --out "$out/products.jsonl"
+wanted products && step "products" false 600 "$checks" products --device "$device" --out "$out/products.jsonl"
 if ! wanted peers; then
     :
 elif [ $emulated = yes ]; then
@@ -160,16 +168,16 @@ elif [ $emulated = yes ]; then
 elif ! command -v ncu > /dev/null; then
     skip "ncu" "not installed"
 else
-    made $(printf '%s/full ' $published)
     ncu=(ncu --graph-profiling node --clock-control none)
-    for precision in fp16 fp32; do
+    for precision in $precisions; do
         for model in $published; do
             run=("$kernelad" profile "$out/models/$model-full.safetensors" --device "$device" --precision "$precision" --runs 1 --json)
             step "ncu times $model $precision" false 900 "${ncu[@]}" --metrics gpu__time_duration.sum --print-units base --csv --page raw --log-file "$out/ncu-times-$model-$precision.csv" "${run[@]}"
         done
     done
-    for model in vitad uniad; do
-        slowest=$(awk -F'","' '/^"[0-9]/ { time = $NF; gsub(/[",]/, "", time); sum[$5] += time } END { for (name in sum) print sum[name], name }' "$out/ncu-times-$model-fp16.csv" |
+    for model in $published; do
+        [ -e "$out/ncu-times-$model-fp16.csv" ] || continue
+        slowest=$(awk -F'","' '/^"ID"/ { for (i = 1; i <= NF; i++) if ($i ~ /gpu__time_duration.sum/) column = i } /^"[0-9]/ { time = $column; gsub(/[",]/, "", time); sum[$5] += time } END { for (name in sum) print sum[name], name }' "$out/ncu-times-$model-fp16.csv" |
             sort -rn | head -n 5 | sed 's/^[^ ]* //; s/(.*//' | paste -sd'|')
         [ -n "$slowest" ] || { skip "ncu details $model" "no kernel in the first pass"; continue; }
         run=("$kernelad" profile "$out/models/$model-full.safetensors" --device "$device" --precision fp16 --runs 1 --json)

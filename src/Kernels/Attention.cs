@@ -37,6 +37,13 @@ using Values64 = FastOutputPair<FastOutputPair<FastOutput16>>;
 internal static class Attention
 {
     private const float Lowest = -1e30f;
+
+    /// <summary>
+    /// Beyond this a scaled maximum is rounded by so much (2^25: by 1) that 2^(s·factor − maximum) in one fma would miss 1 by powers of two where s is the maximum;
+    /// the difference is taken first then.
+    /// </summary>
+    private const float LargestOffset = 1 << 25;
+
     private const uint StagingGap = 32;
     private const int FastThreads = 128;
     private const int FastQueries = FastThreads / 2;
@@ -181,12 +188,25 @@ internal static class Attention
                 F4 max = scores.Max();
                 F4 rescale = new()
                 {
-                    X = Raise(ref highest.X, max.X * factor),
-                    Y = Raise(ref highest.Y, max.Y * factor),
-                    Z = Raise(ref highest.Z, max.Z * factor),
-                    W = Raise(ref highest.W, max.W * factor),
+                    X = Raise(ref highest.X, max.X, factor),
+                    Y = Raise(ref highest.Y, max.Y, factor),
+                    Z = Raise(ref highest.Z, max.Z, factor),
+                    W = Raise(ref highest.W, max.W, factor),
                 };
-                F4 added = scores.Exponentials(factor, new F4 { X = -highest.X, Y = -highest.Y, Z = -highest.Z, W = -highest.W });
+                F4 offset = new()
+                {
+                    X = -Scaled(highest.X, factor),
+                    Y = -Scaled(highest.Y, factor),
+                    Z = -Scaled(highest.Z, factor),
+                    W = -Scaled(highest.W, factor),
+                };
+                if (Numbers.Max(Numbers.Max(Magnitude(offset.X), Magnitude(offset.Y)), Numbers.Max(Magnitude(offset.Z), Magnitude(offset.W))) > LargestOffset)
+                {
+                    scores.Subtract(highest);
+                    offset = default;
+                }
+
+                F4 added = scores.Exponentials(factor, offset);
                 sums.X = Numbers.Fma(sums.X, rescale.X, added.X);
                 sums.Y = Numbers.Fma(sums.Y, rescale.Y, added.Y);
                 sums.Z = Numbers.Fma(sums.Z, rescale.Z, added.Z);
@@ -331,8 +351,15 @@ internal static class Attention
             }
 
             F2 max = scores.Max();
-            F2 rescale = new() { X = Raise(ref highest.X, Threads.MaxOfFour(max.X) * factor), Y = Raise(ref highest.Y, Threads.MaxOfFour(max.Y) * factor) };
-            F2 added = scores.Exponentials(factor, new F2 { X = -highest.X, Y = -highest.Y });
+            F2 rescale = new() { X = Raise(ref highest.X, Threads.MaxOfFour(max.X), factor), Y = Raise(ref highest.Y, Threads.MaxOfFour(max.Y), factor) };
+            F2 offset = new() { X = -Scaled(highest.X, factor), Y = -Scaled(highest.Y, factor) };
+            if (Numbers.Max(Magnitude(offset.X), Magnitude(offset.Y)) > LargestOffset)
+            {
+                scores.Subtract(highest);
+                offset = default;
+            }
+
+            F2 added = scores.Exponentials(factor, offset);
             sums.X = Numbers.Fma(sums.X, rescale.X, added.X);
             sums.Y = Numbers.Fma(sums.Y, rescale.Y, added.Y);
             output.Scale(rescale);
@@ -384,12 +411,19 @@ internal static class Attention
 
     /// <summary>Raises a running maximum; returns the factor that what was summed under the old one has to be multiplied by.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static float Raise(ref float highest, float candidate)
+    private static float Raise(ref float highest, float candidate, float factor)
     {
         float old = highest;
         highest = Numbers.Max(old, candidate);
-        return Numbers.Exp2(old - highest);
+        return Numbers.Exp2(Scaled(old, factor) - Scaled(highest, factor));
     }
+
+    /// <summary>x·factor, rounded as it is wherever it is used: no contraction into a sum.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static float Scaled(float x, float factor) => Numbers.Fma(x, factor, 0);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static float Magnitude(float x) => Numbers.Max(x, -x);
 
     /// <summary>Stores a warp's 16 rows, which its lanes have staged in shared memory of its own, so that neighbouring lanes write neighbouring vectors.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -17,9 +17,9 @@ internal static class Convolution
         MainLoop exact = new("FFMA", 0.78), fast128 = new("HMMA", 0.43), fast64 = new("HMMA", 0.21);
         yield return Kernel("convolution_fp32_64", 4, Linear.ExactBytes64, 104, Exact<Exact64, AsyncCopy>, Exact<Exact64, DirectCopy>, exact);
         yield return Kernel("convolution_fp16_128", 2, Linear.FastBytes128, 224, Fast<Fast128, HalfUnit, AsyncCopy>, Fast<Fast128, HalfUnitTuring, DirectCopy>, fast128);
-        yield return Kernel("convolution_fp16_64", 4, Linear.FastBytes64, 96, Fast<Fast64, HalfUnit, AsyncCopy>, Fast<Fast64, HalfUnitTuring, DirectCopy>, fast64);
+        yield return Kernel("convolution_fp16_64", 4, Linear.FastBytes64, 120, Fast<Fast64, HalfUnit, AsyncCopy>, Fast<Fast64, HalfUnitTuring, DirectCopy>, fast64);
         yield return Kernel("convolution_tf32_128", 2, Linear.FastBytes128, 224, Fast<Fast128, Tf32Unit, AsyncCopy>, null, fast128);
-        yield return Kernel("convolution_tf32_64", 4, Linear.FastBytes64, 96, Fast<Fast64, Tf32Unit, AsyncCopy>, null, fast64);
+        yield return Kernel("convolution_tf32_64", 4, Linear.FastBytes64, 120, Fast<Fast64, Tf32Unit, AsyncCopy>, null, fast64);
 
         static KernelDefinition Kernel(
             string name, int minBlocks, int sharedBytes, int registers, Action<ConvolutionArguments> ampere, Action<ConvolutionArguments>? turing, MainLoop loop) =>

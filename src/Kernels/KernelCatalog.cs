@@ -38,8 +38,6 @@ public static class KernelCatalog
     [
         .. Attention.Definitions(),
         .. Linear.Definitions(),
-        .. NormLinear.Definitions(),
-        .. PatchEmbedding.Definitions(),
         .. Convolution.Definitions(),
         .. Windows.Definitions(),
         .. TransposedConvolution.Definitions(),

@@ -33,7 +33,7 @@ internal static class Linear
     internal const int ExactBytes64 = 2 * ExactTile * (64 + 4 + 64) * sizeof(float);
 
     /// <summary>Shared memory of a fast product of 64×64.</summary>
-    internal const int FastBytes64 = 3 * 2 * 64 * FastTileBytes;
+    internal const int FastBytes64 = 4 * 2 * 64 * FastTileBytes;
 
     /// <summary>Shared memory of a fast product of 128×128.</summary>
     internal const int FastBytes128 = 3 * 2 * 128 * FastTileBytes;
@@ -46,9 +46,9 @@ internal static class Linear
         yield return Kernel("linear_fp32_128", 256, 2, ExactBytes128, 128, Exact<Exact128, AsyncCopy>, Exact<Exact128, DirectCopy>, exact128);
         yield return Kernel("linear_fp32_64", 128, 4, ExactBytes64, 104, Exact<Exact64, AsyncCopy>, Exact<Exact64, DirectCopy>, exact64);
         yield return Kernel("linear_fp16_128", 128, 2, FastBytes128, 224, Fast<Fast128, HalfUnit, AsyncCopy>, Fast<Fast128, HalfUnitTuring, DirectCopy>, fast128);
-        yield return Kernel("linear_fp16_64", 128, 4, FastBytes64, 96, Fast<Fast64, HalfUnit, AsyncCopy>, Fast<Fast64, HalfUnitTuring, DirectCopy>, fast64);
+        yield return Kernel("linear_fp16_64", 128, 4, FastBytes64, 120, Fast<Fast64, HalfUnit, AsyncCopy>, Fast<Fast64, HalfUnitTuring, DirectCopy>, fast64);
         yield return Kernel("linear_tf32_128", 128, 2, FastBytes128, 216, Fast<Fast128, Tf32Unit, AsyncCopy>, null, fast128);
-        yield return Kernel("linear_tf32_64", 128, 4, FastBytes64, 96, Fast<Fast64, Tf32Unit, AsyncCopy>, null, fast64);
+        yield return Kernel("linear_tf32_64", 128, 4, FastBytes64, 120, Fast<Fast64, Tf32Unit, AsyncCopy>, null, fast64);
 
         Action<LinearArguments> reduce = Reduce;
         yield return KernelCatalog.Kernel("linear_reduce", ReduceThreads, 4, 0, 64, reduce, reduce);
@@ -160,7 +160,7 @@ internal static class Linear
     }
 
     /// <summary>
-    /// fp16 or tf32 on tensor cores, three stages of 64 bytes along K. 16-byte chunk c of row r lies at r·64 + ((c ^ (r/2 mod 4)) · 16): neither the copies nor
+    /// fp16 or tf32 on tensor cores, stages of 64 bytes along K. 16-byte chunk c of row r lies at r·64 + ((c ^ (r/2 mod 4)) · 16): neither the copies nor
     /// ldmatrix meet bank conflicts.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -188,23 +188,32 @@ internal static class Linear
         long w = a.Weight + ((Grid.IdxX * side) / PanelColumns * panelBytes) + ((long)firstTile * PanelTileBytes) + (thread * 16);
 
         long second = w + panelBytes;
-        LoadFast(copy, unit, side, rows, target, bytesLeft, w, second);
-        rows.Advance();
-        LoadFast(copy, unit, side, rows, target + stageBytes, bytesLeft - FastTileBytes, w + PanelTileBytes, second + PanelTileBytes);
-        rows.Advance();
-        w += 2 * PanelTileBytes;
-        second += 2 * PanelTileBytes;
-        bytesLeft -= 2 * FastTileBytes;
+        for (int stage = 0; stage < sums.Stages - 1; stage++)
+        {
+            LoadFast(copy, unit, side, rows, target + ((uint)stage * stageBytes), bytesLeft, w, second);
+            rows.Advance();
+            w += PanelTileBytes;
+            second += PanelTileBytes;
+            bytesLeft -= FastTileBytes;
+        }
 
         // ldmatrix: lane → row and chunk of the piece that it addresses; x in the order of the product's four registers, W for two times 8 columns.
         int lane = thread & 31, warp = thread >> 5, warpRow = (warp >> 1) * warpSide, warpColumn = (warp & 1) * warpSide;
         int xRow = lane & 15, wRow = (lane & 7) + ((lane >> 4) << 3);
         uint xRead = smem + (uint)(((warpRow + xRow) * FastTileBytes) + (((lane >> 4) ^ ((xRow >> 1) & 3)) << 4));
         uint wRead = smem + operandBytes + (uint)(((warpColumn + wRow) * FastTileBytes) + ((((lane >> 3) & 1) ^ ((wRow >> 1) & 3)) << 4));
-        uint read = 0, following = stageBytes, write = 2 * stageBytes;
+        uint read = 0, following = stageBytes, third = 2 * stageBytes, write = (uint)(sums.Stages - 1) * stageBytes;
         for (int tile = 0; tile < tiles; tile++)
         {
-            copy.WaitAllButOne();
+            if (sums.Stages == 3)
+            {
+                copy.WaitAllButOne();
+            }
+            else
+            {
+                copy.WaitAllButTwo();
+            }
+
             Threads.Barrier();
 
             // Beyond the split this fetches what nobody reads, beyond K zeros: cheaper than a branch.
@@ -217,7 +226,8 @@ internal static class Linear
             sums.Multiply(unit, (xRead + read) ^ 32, (wRead + read) ^ 32);
             uint done = read;
             read = following;
-            following = write;
+            following = sums.Stages == 3 ? write : third;
+            third = write;
             write = done;
         }
 
@@ -228,19 +238,23 @@ internal static class Linear
         uint rowBytes = (uint)(warpSide * sizeof(float)) + FastStaging.Gap, own = smem + ((uint)warp * 16 * rowBytes);
         uint stageTarget = own + ((uint)(lane >> 2) * rowBytes) + ((uint)(lane & 3) * 8);
         int firstRow = (Grid.IdxY * side) + warpRow, firstColumn = (Grid.IdxX * side) + warpColumn;
-        sums.Stage(stageTarget, 0);
-        StoreFast(a, warpSide, y, own, rowBytes, firstRow, firstColumn);
-        Threads.WarpBarrier();
-        sums.Stage(stageTarget, 1);
-        StoreFast(a, warpSide, y, own, rowBytes, firstRow + 16, firstColumn);
-        if (warpSide == 64)
+        int lanesPerRow = warpSide / 4, rowsAtOnce = 32 / lanesPerRow, laneRow = lane / lanesPerRow, column = firstColumn + (lane % lanesPerRow * 4);
+        EpilogueColumns columns = Epilogue.Columns(a, column);
+        uint stored = own + ((uint)laneRow * rowBytes) + (uint)(lane % lanesPerRow * 16), rowStep = (uint)rowsAtOnce * rowBytes;
+        for (int slab = 0; slab < warpSide / 16; slab++)
         {
+            sums.Stage(stageTarget, slab);
             Threads.WarpBarrier();
-            sums.Stage(stageTarget, 2);
-            StoreFast(a, warpSide, y, own, rowBytes, firstRow + 32, firstColumn);
+            for (int group = 0; group < 16; group += 4 * rowsAtOnce)
+            {
+                uint from = stored + ((uint)group * rowBytes);
+                EpilogueRows rowsOfSums = new() { R0 = Shared.Float4(from), R1 = Shared.Float4(from + rowStep) };
+                rowsOfSums.R2 = Shared.Float4(from + (2 * rowStep));
+                rowsOfSums.R3 = Shared.Float4(from + (3 * rowStep));
+                Epilogue.StoreRows(a, y, firstRow + (slab * 16) + group + laneRow, rowsAtOnce, column, columns, rowsOfSums);
+            }
+
             Threads.WarpBarrier();
-            sums.Stage(stageTarget, 3);
-            StoreFast(a, warpSide, y, own, rowBytes, firstRow + 48, firstColumn);
         }
     }
 
@@ -292,26 +306,13 @@ internal static class Linear
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal static void StoreExact<TTile>(LinearArguments a, TTile sums, int half, long y, uint own, int firstRow, int firstColumn)
+    private static void StoreExact<TTile>(LinearArguments a, TTile sums, int half, long y, uint own, int firstRow, int firstColumn)
         where TTile : struct, IExactTile
     {
         for (int i = 0; i < sums.HalfCount; i++)
         {
             F4 v = Shared.Float4(own + (uint)(i * sums.Threads * 16));
             Epilogue.Store(a, y, firstRow + sums.StagedRow(half, i), firstColumn + sums.StagedColumn(half, i), v);
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal static void StoreFast(LinearArguments a, int warpSide, long y, uint own, uint rowBytes, int firstRow, int firstColumn)
-    {
-        int lane = Threads.Lane, lanesPerRow = warpSide / 4, rowsAtOnce = 32 / lanesPerRow;
-        int row = lane / lanesPerRow, column = (lane % lanesPerRow) * 4;
-        Threads.WarpBarrier();
-        for (int i = 0; i < 16; i += rowsAtOnce)
-        {
-            F4 v = Shared.Float4(own + ((uint)(row + i) * rowBytes) + (uint)(column * sizeof(float)));
-            Epilogue.Store(a, y, firstRow + row + i, firstColumn + column, v);
         }
     }
 }

@@ -18,7 +18,7 @@ internal static class Reduction
     public static IEnumerable<KernelDefinition> Definitions() =>
     [
         KernelCatalog.Kernel<ReduceArguments>("reduce_rows", ReduceArguments.Threads, 4, ReduceArguments.SharedBytes, 40, Rows),
-        KernelCatalog.Kernel<ReduceArguments>("reduce_columns", ReduceArguments.Threads, 4, 0, 40, Columns),
+        KernelCatalog.Kernel<ReduceArguments>("reduce_columns", ReduceArguments.Threads, 4, ReduceArguments.ColumnSharedBytes, 40, Columns),
         KernelCatalog.Kernel<RowArguments>("softmax", RowArguments.Threads, 8, 0, 40, Softmax),
         KernelCatalog.Kernel<RowArguments>("squash", RowArguments.Threads, 8, 0, 40, Squash),
     ];
@@ -59,18 +59,31 @@ internal static class Reduction
         }
     }
 
-    /// <summary>A thread a part of a result; neighbours read neighbours.</summary>
+    /// <summary>A block a part of 32 neighbouring results: lanes are columns, each warp takes every eighth row.</summary>
     public static void Columns(ReduceArguments a)
     {
-        int result = (Grid.IdxX * ReduceArguments.Threads) + Threads.Index, part = Numbers.Divide(result, a.Inner), outer = Numbers.Divide(part, a.Parts);
-        if (outer >= a.Outer)
+        int block = Numbers.Divide(Grid.IdxX, a.ColumnTiles), column = ((Grid.IdxX - (block * a.ColumnTiles.Value)) * 32) + Threads.Lane;
+        int outer = Numbers.Divide(block, a.Parts), part = block - (outer * a.Parts.Value), first = (part * a.PartLength) + Threads.Warp;
+        int rows = Numbers.Min(a.PartLength, a.Length - (part * a.PartLength)) - Threads.Warp;
+        float total = 0;
+        if (column < a.Inner)
         {
-            return;
+            long element = (outer * a.OuterStride) + ((long)first * a.LengthStride) + column;
+            total = Accumulate(a, element, a.LengthStride * ReduceArguments.BlockWarps, Numbers.Max(rows + ReduceArguments.BlockWarps - 1, 0) >> 3);
         }
 
-        int first = (part - (outer * a.Parts.Value)) * a.PartLength, length = Numbers.Min(a.PartLength, a.Length - first);
-        long element = (outer * a.OuterStride) + ((long)first * a.LengthStride) + result - (part * a.Inner.Value);
-        Results.Store(a.Y, result, Accumulate(a, element, a.LengthStride, length) * a.Scale, a.Type);
+        uint smem = Shared.Base() + (uint)(Threads.Lane * sizeof(float));
+        Shared.Store(smem + (uint)(Threads.Warp * 32 * sizeof(float)), total);
+        Threads.Barrier();
+        if (Threads.Warp == 0 && column < a.Inner)
+        {
+            for (int w = 1; w < ReduceArguments.BlockWarps; w++)
+            {
+                total = Combine(a.Operation, total, Shared.Float(smem + (uint)(w * 32 * sizeof(float))));
+            }
+
+            Results.Store(a.Y, ((long)block * a.Inner) + column, total * a.Scale, a.Type);
+        }
     }
 
     /// <summary>A warp a row, which is read three times, twice of them from the caches.</summary>

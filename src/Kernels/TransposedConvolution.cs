@@ -101,6 +101,35 @@ internal static class TransposedConvolution
     private static void LoadPixels(
         TransposedConvolutionArguments a, int picture, int firstRow, int left, int columns, int channel, uint pixels, uint plane, uint rowBytes)
     {
+        if (a.PixelVectors != 0)
+        {
+            // A thread takes all eight channels of a pixel at once; neighbouring lanes are neighbouring pixels.
+            for (int item = Threads.Index; item < TransposedConvolutionArguments.TileRows * columns; item += TransposedConvolutionArguments.Threads)
+            {
+                int row = (item >= columns ? 1 : 0) + (item >= 2 * columns ? 1 : 0) + (item >= 3 * columns ? 1 : 0), column = item - (row * columns);
+                int y = firstRow + row, x = left + column;
+                F4 low = default, high = default;
+                if ((uint)y < (uint)a.Height & (uint)x < (uint)a.Width)
+                {
+                    long element = (((((long)picture * a.Height) + y) * a.Width) + x) * a.XStride + channel;
+                    low = Elements.Load4(a.X, element, a.XType);
+                    high = Elements.Load4(a.X, element + 4, a.XType);
+                }
+
+                uint target = pixels + ((uint)row * rowBytes) + (uint)(column * sizeof(float));
+                Shared.Store(target, low.X);
+                Shared.Store(target + plane, low.Y);
+                Shared.Store(target + (2 * plane), low.Z);
+                Shared.Store(target + (3 * plane), low.W);
+                Shared.Store(target + (4 * plane), high.X);
+                Shared.Store(target + (5 * plane), high.Y);
+                Shared.Store(target + (6 * plane), high.Z);
+                Shared.Store(target + (7 * plane), high.W);
+            }
+
+            return;
+        }
+
         int c = Threads.Index & (Chunk - 1), first = Threads.Index / Chunk;
         for (int row = 0; row < TransposedConvolutionArguments.TileRows; row++)
         {

@@ -180,9 +180,9 @@ internal sealed class ConvolutionTests(string architecture, string precision)
         };
     }
 
-    private static void AssertProduct(float[] y, float[] x, float[] w, int m, int n, int k, Func<int, int, double, double> finish)
+    private void AssertProduct(float[] y, float[] x, float[] w, int m, int n, int k, Func<int, int, double, double> finish)
     {
-        if (LinearReference.Deviation(y, x, w, m, n, k, finish) is string deviation)
+        if (LinearReference.Deviation(Operand, y, x, w, m, n, k, finish) is string deviation)
         {
             Assert.Fail(deviation);
         }

@@ -65,32 +65,9 @@ internal static class KernelCases
         }
 
         bench.Run(kernel, LinearReference.Grid(m, n, kernel.EndsWith("128", StringComparison.Ordinal) ? 128 : 64), a);
-        return LinearReference.Deviation(bench.Read(y), x, w, m, n, k, (row, column, sum) => activateSum
+        return LinearReference.Deviation(operand, bench.Read(y), x, w, m, n, k, (row, column, sum) => activateSum
             ? LinearReference.Apply(function, ((sum + bias[column]) * scale[column]) + residual[(row * n) + column])
             : (LinearReference.Apply(function, sum + bias[column]) * scale[column]) + residual[(row * n) + column], gain: 3);
-    };
-
-    /// <summary>LayerNorm, without weights, with the Linear behind it.</summary>
-    /// <param name="kernel">The entry's name.</param>
-    /// <param name="m">Rows.</param>
-    /// <param name="n">Columns.</param>
-    /// <param name="k">Width.</param>
-    public static Func<DeviceBench, string?> NormLinear(string kernel, int m, int n, int k) => bench =>
-    {
-        StorageType operand = Operand(kernel);
-        float[] x = TestData.Values(m * k, 1, outliers: false), w = Operands(n * k, 2, operand), ones = [.. Enumerable.Repeat(1f, k)];
-        float[] normed = [.. LayerNormTests.Normalised(x, ones, new float[k], 1e-6).Select(v => (float)v)];
-        DeviceArray y = bench.Poisoned(m * n);
-        LinearArguments a = LinearReference.Arguments(bench, operand, normed, w, y, m, n, k);
-        a.X = bench.Place(x).Address;
-        a.XStride = k;
-        int rows = operand == StorageType.Float ? 32 : 64;
-        bench.Run(
-            kernel,
-            new LaunchSize((n + 127) / 128, (m + rows - 1) / rows),
-            new NormLinearArguments { Linear = a, NormWeight = bench.Place(ones).Address, NormBias = bench.Place(new float[k]).Address, Epsilon = 1e-6f },
-            LinearReference.NormSharedBytes(operand, k));
-        return LinearReference.Deviation(bench.Read(y), normed, w, m, n, k, (_, _, sum) => sum, operandError: Math.Max(Rounding.Unit(operand), 2e-6));
     };
 
     /// <summary>Attention, by the kernel that the launch rules choose.</summary>

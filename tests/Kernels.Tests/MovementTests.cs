@@ -3,7 +3,7 @@ using KernelAD.Interop;
 
 namespace KernelAD.Kernels.Tests;
 
-/// <summary>Transposition and gathering.</summary>
+/// <summary>Transposition, gathering and patches.</summary>
 [TestFixture("sm_75")]
 [TestFixture("sm_80")]
 internal sealed class MovementTests(string architecture)
@@ -48,6 +48,50 @@ internal sealed class MovementTests(string architecture)
         Assert.That(counters[CounterNames.GlobalLoadSectors], Is.EqualTo(64 * 96 * 4 / 32));
         Assert.That(counters[CounterNames.GlobalStoreSectors], Is.EqualTo(64 * 96 * 4 / 32));
         Assert.That(counters[CounterNames.SharedLoadConflicts] + counters[CounterNames.SharedStoreConflicts], Is.Zero);
+    }
+
+    [TestCase(2, 3, 32, 48, 8, StorageType.Half)]
+    [TestCase(1, 1, 19, 38, 19, StorageType.Float)]
+    [TestCase(3, 3, 10, 15, 5, StorageType.Tf32)]
+    [TestCase(1, 3, 80, 64, 16, StorageType.Half)]
+    [TestCase(1, 1, 1, 1, 1, StorageType.Half)]
+    public void Pictures_are_cut_into_patches(int pictures, int channels, int height, int width, int patch, StorageType type)
+    {
+        int rows = height / patch, columns = width / patch, m = pictures * rows * columns, k = channels * patch * patch, stride = ((k + 7) / 8 * 8) + 8;
+        float[] image = TestData.Values(pictures * channels * height * width, seed: 1);
+        // Any order of a patch's values is a table: here they go backwards.
+        int[] order = [.. Enumerable.Range(0, k).Reverse()];
+        int[] distances = [.. order.Select(i => 4 * ((((i / (patch * patch)) * height) + (i / patch % patch)) * width + (i % patch)))];
+        float[] expected = new float[m * stride];
+        for (int p = 0; p < m; p++)
+        {
+            int picture = p / (rows * columns), row = p / columns % rows, column = p % columns;
+            for (int i = 0; i < k; i++)
+            {
+                int channel = order[i] / (patch * patch), y0 = (row * patch) + (order[i] / patch % patch), x0 = (column * patch) + (order[i] % patch);
+                expected[(p * stride) + i] = Rounding.To(type, image[((((picture * channels) + channel) * height) + y0) * width + x0]);
+            }
+        }
+
+        using DeviceBench bench = new(architecture);
+        DeviceArray y = bench.Poisoned(m * stride, type);
+        bench.Run("patches", new LaunchSize(DeviceBench.Blocks(m * stride / 4, PatchArguments.Threads)), new PatchArguments
+        {
+            X = bench.Place(image).Address,
+            Distances = bench.Place(distances).Address,
+            Y = y.Address,
+            RowUnits = Divisor.Of(stride / 4),
+            PatchColumns = Divisor.Of(columns),
+            PatchesPerPicture = Divisor.Of(rows * columns),
+            Rows = m,
+            K = k,
+            YStride = stride,
+            PictureBytes = channels * height * width * 4,
+            PatchRowBytes = patch * width * 4,
+            PatchColumnBytes = patch * 4,
+            Type = type,
+        });
+        Assert.That(bench.Read(y), Is.EqualTo(expected));
     }
 
     [TestCase(StorageType.Float, 64, 16)]

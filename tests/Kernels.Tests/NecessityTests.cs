@@ -19,8 +19,6 @@ internal sealed partial class NecessityTests(string architecture)
         ["linear_fp32_64"] = [KernelCases.Linear("linear_fp32_64", 63, 60, 40)],
         ["linear_fp16_128"] = [KernelCases.Linear("linear_fp16_128", 125, 124, 160)],
         ["linear_fp16_64"] = [KernelCases.Linear("linear_fp16_64", 63, 60, 160)],
-        ["norm_linear_fp32"] = [KernelCases.NormLinear("norm_linear_fp32", 31, 124, 40)],
-        ["norm_linear_fp16"] = [KernelCases.NormLinear("norm_linear_fp16", 63, 124, 64), KernelCases.NormLinear("norm_linear_fp16", 63, 124, 160)],
         ["attention_fp32_32"] = [Attention(StorageType.Float, 32)],
         ["attention_fp32_64"] = [Attention(StorageType.Float, 64)],
         ["attention_fp32_128"] = [Attention(StorageType.Float, 128)],

@@ -59,12 +59,15 @@ internal sealed class ReductionTests(string architecture)
     [TestCase(3, 17, 63, 1, ReduceOperation.Max)]
     [TestCase(2, 257, 17, 9, ReduceOperation.Sum)]
     [TestCase(1, 63, 3, 4, ReduceOperation.Max)]
+    [TestCase(2, 1000, 33, 7, ReduceOperation.Max)]
+    [TestCase(1, 12544, 48, 112, ReduceOperation.Sum)]
     public void The_middle_extent_is_reduced(int outer, int length, int inner, int parts, ReduceOperation operation)
     {
         using DeviceBench bench = new(architecture);
         float[] x = TestData.Values(outer * length * inner, seed: inner);
         DeviceArray y = bench.Unwritten(outer * inner), workspace = bench.Unwritten(outer * parts * inner);
         bool sum = operation == ReduceOperation.Sum;
+        int tiles = DeviceBench.Blocks(inner, ReduceArguments.Columns);
         ReduceArguments arguments = new()
         {
             X = bench.Place(x).Address,
@@ -72,15 +75,16 @@ internal sealed class ReductionTests(string architecture)
             OuterStride = length * inner,
             Outer = outer,
             Length = length,
-            Inner = Divisor.Of(inner),
+            Inner = inner,
+            ColumnTiles = Divisor.Of(tiles),
             LengthStride = inner,
             Parts = Divisor.Of(parts),
             PartLength = DeviceBench.Blocks(length, parts),
             Operation = operation,
             Scale = 1,
         };
-        bench.Run("reduce_columns", new LaunchSize(DeviceBench.Blocks(outer * parts * inner, ReduceArguments.Threads)), arguments);
-        bench.Run("reduce_columns", new LaunchSize(DeviceBench.Blocks(outer * inner, ReduceArguments.Threads)), arguments with
+        bench.Run("reduce_columns", new LaunchSize(outer * parts * tiles), arguments);
+        bench.Run("reduce_columns", new LaunchSize(outer * tiles), arguments with
         {
             X = workspace.Address,
             Y = y.Address,
@@ -181,7 +185,7 @@ internal sealed class ReductionTests(string architecture)
         OuterStride = length,
         Outer = rows,
         Length = length,
-        Inner = Divisor.Of(1),
+        Inner = 1,
         LengthStride = 1,
         Parts = Divisor.Of(1),
         PartLength = length,

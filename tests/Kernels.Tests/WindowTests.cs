@@ -12,6 +12,8 @@ internal sealed class WindowTests(string architecture)
     [TestCase(1, 12, 13, 17, 3, 3, 2, 0, 0, 1, 1)]
     [TestCase(1, 9, 11, 20, 5, 5, 2, 1, 1, 2, 2)]
     [TestCase(1, 7, 6, 63, 5, 3, 1, 2, 1, 2, 1)]
+    [TestCase(2, 6, 11, 12, 3, 5, 1, 1, 2, 1, 2)]
+    [TestCase(1, 9, 7, 17, 5, 5, 1, 2, 0, 2, 3)]
     [TestCase(2, 10, 17, 4, 2, 2, 3, 0, 0, 0, 0)]
     [TestCase(1, 3, 2, 4, 3, 3, 2, 3, 4, 3, 4)]
     public void Depthwise_convolution_and_max_pooling(
@@ -40,7 +42,7 @@ internal sealed class WindowTests(string architecture)
             }
 
             using DeviceBench bench = new(architecture);
-            DeviceArray y = bench.Poisoned(count, to);
+            DeviceArray y;
             WindowArguments arguments = Arguments(channels) with
             {
                 X = bench.Place(x, from).Address,
@@ -49,16 +51,20 @@ internal sealed class WindowTests(string architecture)
                 Bias = bench.Place(bias).Address,
                 Residual = bench.Place(residual).Address,
                 ResidualStride = channels,
-                Y = y.Address,
                 Type = to,
                 Function = EpilogueFunction.Swish,
                 ActivateSum = sum ? 1 : 0,
             };
-            bench.Run("depthwise", new LaunchSize(DeviceBench.Blocks(arguments.Units, WindowArguments.Threads)), arguments);
-            float[] found = bench.Read(y);
-            for (int i = 0; i < count; i++)
+            string[] kernels = stride == 1 && kernelWidth is (3 or 5) ? ["depthwise", $"depthwise_{kernelWidth}"] : ["depthwise"];
+            foreach (string kernel in kernels)
             {
-                Assert.That(found[i], Is.EqualTo(expected[i]).Within((1e-6 * size[i]) + (Rounding.Unit(to) * Math.Abs(expected[i])) + 1e-6), $"{from}, element {i}");
+                bench.Run(kernel, new LaunchSize(DeviceBench.Blocks(arguments.Units, WindowArguments.Threads)), arguments with { Y = (y = bench.Poisoned(count, to)).Address });
+                float[] found = bench.Read(y);
+                for (int i = 0; i < count; i++)
+                {
+                    double within = (1e-6 * size[i]) + (Rounding.Unit(to) * Math.Abs(expected[i])) + 1e-6;
+                    Assert.That(found[i], Is.EqualTo(expected[i]).Within(within), $"{kernel}, {from}, element {i}");
+                }
             }
         }
 
@@ -124,6 +130,8 @@ internal sealed class WindowTests(string architecture)
     [TestCase(1, 6, 140, 8, 8, 6, 1, 0)]
     [TestCase(1, 9, 7, 8, 3, 11, 1, 0)]
     [TestCase(1, 3, 2, 5, 4, 2, 4, 0)]
+    [TestCase(2, 5, 131, 16, 9, 5, 1, 2)]
+    [TestCase(1, 6, 9, 24, 3, 9, 2, 3)]
     public void Transposed_convolution(int maps, int height, int width, int channels, int outputs, int kernel, int stride, int padding)
     {
         int yHeight = ((height - 1) * stride) - (2 * padding) + kernel, yWidth = ((width - 1) * stride) - (2 * padding) + kernel, count = maps * yHeight * yWidth * outputs;
@@ -180,6 +188,7 @@ internal sealed class WindowTests(string architecture)
                 YStride = outputs,
                 WeightColumns = columns,
                 Vectors = outputs % 4 == 0 ? 1 : 0,
+                PixelVectors = channels % 8 == 0 ? 1 : 0,
                 Function = EpilogueFunction.Relu,
             };
             bench.Run($"transposed_convolution_{group}", grid, arguments, TransposedConvolutionArguments.SharedBytes(kernel, stride, group));

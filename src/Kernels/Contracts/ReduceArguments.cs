@@ -16,8 +16,8 @@ internal enum ReduceOperation
 /// second launch over extents of length Parts where results are few and long (then the scale belongs to the second).</para>
 /// <para><c>reduce_rows</c>, Inner = 1: x is rows of Length contiguous elements. A part is reduced by a block (TeamWarps = <see cref="BlockWarps"/>: grid Outer·Parts)
 /// or by a warp (TeamWarps = 1: grid ⌈Outer·Parts / <see cref="BlockWarps"/>⌉).</para>
-/// <para><c>reduce_columns</c>: a thread a part of a result, grid ⌈Outer·Parts·Inner / <see cref="Threads"/>⌉.</para>
-/// Both: blocks of <see cref="Threads"/>, <see cref="SharedBytes"/> of shared memory for reduce_rows, none for reduce_columns.
+/// <para><c>reduce_columns</c>: a block a part of <see cref="Columns"/> results, grid Outer·Parts·ColumnTiles.</para>
+/// Both: blocks of <see cref="Threads"/>, <see cref="SharedBytes"/> of shared memory for reduce_rows, <see cref="ColumnSharedBytes"/> for reduce_columns.
 /// </summary>
 internal struct ReduceArguments
 {
@@ -29,6 +29,12 @@ internal struct ReduceArguments
 
     /// <summary>Shared memory of a block of reduce_rows.</summary>
     public const int SharedBytes = BlockWarps * sizeof(float);
+
+    /// <summary>Results of a block of reduce_columns.</summary>
+    public const int Columns = 32;
+
+    /// <summary>Shared memory of a block of reduce_columns.</summary>
+    public const int ColumnSharedBytes = BlockWarps * Columns * sizeof(float);
 
     /// <summary>x.</summary>
     public long X;
@@ -45,8 +51,11 @@ internal struct ReduceArguments
     /// <summary>The reduced extent, at least 1.</summary>
     public int Length;
 
-    /// <summary>Extent after the reduced one, contiguous. Outer·Parts·Inner is below 2^31.</summary>
-    public Divisor Inner;
+    /// <summary>Tiles of <see cref="Columns"/> that cover Inner (reduce_columns). Outer·Parts·ColumnTiles is below 2^31.</summary>
+    public Divisor ColumnTiles;
+
+    /// <summary>Extent after the reduced one, contiguous.</summary>
+    public int Inner;
 
     /// <summary>Distance in elements along the reduced extent of x (reduce_columns).</summary>
     public int LengthStride;

@@ -77,6 +77,12 @@ internal struct TransposedConvolutionArguments
     /// <summary>1 if YChannels, YStride and the address of y are multiples of four elements, else 0.</summary>
     public int Vectors;
 
+    /// <summary>1 if Channels is a multiple of eight, and XStride and the address of x of four elements, else 0.</summary>
+    public int PixelVectors;
+
+    /// <summary>Makes the size a multiple of 8.</summary>
+    public int Reserved;
+
     /// <summary>f.</summary>
     public EpilogueFunction Function;
 

@@ -21,6 +21,9 @@ internal interface ICopy
     /// <summary>Waits until this thread's groups have landed, all but the latest one. Other threads see the data after a barrier.</summary>
     void WaitAllButOne();
 
+    /// <summary>The same, all but the latest two.</summary>
+    void WaitAllButTwo();
+
     /// <summary>Waits until all of this thread's groups have landed.</summary>
     void WaitAll();
 }
@@ -45,6 +48,10 @@ internal struct AsyncCopy : ICopy
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly void WaitAllButOne() => CudaAsm.Emit("cp.async.wait_group 1;");
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly void WaitAllButTwo() => CudaAsm.Emit("cp.async.wait_group 2;");
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -77,6 +84,12 @@ internal struct DirectCopy : ICopy
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly void WaitAllButOne()
+    {
+    }
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly void WaitAllButTwo()
     {
     }
 

@@ -15,14 +15,6 @@ internal interface IMatrixUnit
 
     /// <summary>d += a·bᵀ.</summary>
     void Multiply(ref F4 d, U4 a, uint b0, uint b1);
-
-    /// <summary>Puts four floats into shared memory as operands.</summary>
-    void Store(uint address, F4 values);
-
-    /// <summary>16 bytes of an operand from floats that lie apart.</summary>
-    /// <param name="source">Where distances count from.</param>
-    /// <param name="distances">Address of the floats' distances in bytes, int32, 16-byte aligned.</param>
-    U4 Gather(long source, long distances);
 }
 
 /// <summary>fp16 operands, 16 a step (sm_80 and up).</summary>
@@ -45,15 +37,6 @@ internal struct HalfUnit : IMatrixUnit
         d.Z = z.Value;
         d.W = w.Value;
     }
-
-    /// <inheritdoc/>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public readonly U4 Gather(long source, long distances) => Operands.GatherHalves(source, distances);
-
-    /// <inheritdoc/>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public readonly void Store(uint address, F4 values) =>
-        Shared.Store2(address, Numbers.PackHalves(values.X, values.Y), Numbers.PackHalves(values.Z, values.W));
 }
 
 /// <summary>fp16 operands, a step in two halves of 8 (sm_75).</summary>
@@ -77,15 +60,6 @@ internal struct HalfUnitTuring : IMatrixUnit
         d.Z = z.Value;
         d.W = w.Value;
     }
-
-    /// <inheritdoc/>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public readonly U4 Gather(long source, long distances) => Operands.GatherHalves(source, distances);
-
-    /// <inheritdoc/>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public readonly void Store(uint address, F4 values) =>
-        Shared.Store2(address, Numbers.PackHalves(values.X, values.Y), Numbers.PackHalves(values.Z, values.W));
 }
 
 /// <summary>tf32 operands (floats rounded where they were written), 8 a step (sm_80 and up).</summary>
@@ -107,52 +81,6 @@ internal struct Tf32Unit : IMatrixUnit
         d.Y = y.Value;
         d.Z = z.Value;
         d.W = w.Value;
-    }
-
-    /// <inheritdoc/>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public readonly U4 Gather(long source, long distances) => Operands.GatherTf32(source, distances);
-
-    /// <inheritdoc/>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public readonly void Store(uint address, F4 values) => Shared.Store4(address, new F4
-    {
-        X = Numbers.RoundToTf32(values.X),
-        Y = Numbers.RoundToTf32(values.Y),
-        Z = Numbers.RoundToTf32(values.Z),
-        W = Numbers.RoundToTf32(values.W),
-    });
-}
-
-/// <summary>Operands from floats.</summary>
-internal static class Operands
-{
-    /// <summary>Eight floats as halves.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static U4 GatherHalves(long source, long distances)
-    {
-        U4 near = Global.UInt4(distances), far = Global.UInt4(distances + 16);
-        return new U4
-        {
-            X = Numbers.PackHalves(Global.Float(source + near.X), Global.Float(source + near.Y)),
-            Y = Numbers.PackHalves(Global.Float(source + near.Z), Global.Float(source + near.W)),
-            Z = Numbers.PackHalves(Global.Float(source + far.X), Global.Float(source + far.Y)),
-            W = Numbers.PackHalves(Global.Float(source + far.Z), Global.Float(source + far.W)),
-        };
-    }
-
-    /// <summary>Four floats, rounded.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static U4 GatherTf32(long source, long distances)
-    {
-        U4 at = Global.UInt4(distances);
-        return new U4
-        {
-            X = Numbers.Bits(Numbers.RoundToTf32(Global.Float(source + at.X))),
-            Y = Numbers.Bits(Numbers.RoundToTf32(Global.Float(source + at.Y))),
-            Z = Numbers.Bits(Numbers.RoundToTf32(Global.Float(source + at.Z))),
-            W = Numbers.Bits(Numbers.RoundToTf32(Global.Float(source + at.W))),
-        };
     }
 }
 

@@ -58,6 +58,16 @@ internal struct ExactScores
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly F4 Max() => new() { X = Max(_q0), Y = Max(_q1), Z = Max(_q2), W = Max(_q3) };
 
+    /// <summary>Subtracts from the queries' logits.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Subtract(F4 value)
+    {
+        Subtract(ref _q0, value.X);
+        Subtract(ref _q1, value.Y);
+        Subtract(ref _q2, value.Z);
+        Subtract(ref _q3, value.W);
+    }
+
     /// <summary>Replaces logits s by 2^(s·factor + offset); returns this lane's sums.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public F4 Exponentials(float factor, F4 offset) => new()
@@ -112,6 +122,15 @@ internal struct ExactScores
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static float Max(F4 s) => Threads.MaxOfEight(Numbers.Max(Numbers.Max(s.X, s.Y), Numbers.Max(s.Z, s.W)));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Subtract(ref F4 s, float value)
+    {
+        s.X -= value;
+        s.Y -= value;
+        s.Z -= value;
+        s.W -= value;
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static float Exponentials(ref F4 s, float factor, float offset)

@@ -51,6 +51,9 @@ internal interface IFastScores
     /// <summary>This lane's largest logits.</summary>
     F2 Max();
 
+    /// <summary>Subtracts from the two rows' logits.</summary>
+    void Subtract(F2 value);
+
     /// <summary>Replaces logits s by 2^(s·factor + offset); returns this lane's sums.</summary>
     F2 Exponentials(float factor, F2 offset);
 
@@ -174,6 +177,14 @@ internal struct FastScores16 : IFastScores
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Subtract(F2 value)
+    {
+        Subtract(ref _left, value);
+        Subtract(ref _right, value);
+    }
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public F2 Exponentials(float factor, F2 offset)
     {
         F2 left = Exponentials(ref _left, factor, offset), right = Exponentials(ref _right, factor, offset);
@@ -204,6 +215,15 @@ internal struct FastScores16 : IFastScores
         s.Y = neighbourhood.Apply(s.Y, second, upper);
         s.Z = neighbourhood.Apply(s.Z, first, lower);
         s.W = neighbourhood.Apply(s.W, second, lower);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Subtract(ref F4 s, F2 value)
+    {
+        s.X -= value.X;
+        s.Y -= value.X;
+        s.Z -= value.Y;
+        s.W -= value.Y;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -258,6 +278,14 @@ internal struct FastScoresPair<T> : IFastScores
     {
         F2 low = _low.Max(), high = _high.Max();
         return new F2 { X = Numbers.Max(low.X, high.X), Y = Numbers.Max(low.Y, high.Y) };
+    }
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Subtract(F2 value)
+    {
+        _low.Subtract(value);
+        _high.Subtract(value);
     }
 
     /// <inheritdoc/>

@@ -9,6 +9,9 @@ internal interface IFastTile
     /// <summary>Rows, and columns, of a warp's tile.</summary>
     int Side { get; }
 
+    /// <summary>Stages of copies, 3 or 4: where few blocks share a multiprocessor, the copies' latency is all that a tile of K waits for.</summary>
+    int Stages { get; }
+
     /// <summary>Adds 32 bytes along K of both operands.</summary>
     /// <param name="unit">The kind of product.</param>
     /// <param name="x">This lane's address for ldmatrix in the warp's first 16 rows of x; 16 rows further is 1024 bytes further.</param>
@@ -33,6 +36,9 @@ internal struct Fast128 : IFastTile
 
     /// <inheritdoc/>
     public readonly int Side => 64;
+
+    /// <inheritdoc/>
+    public readonly int Stages => 3;
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -80,6 +86,9 @@ internal struct Fast64 : IFastTile
     public readonly int Side => 32;
 
     /// <inheritdoc/>
+    public readonly int Stages => 4;
+
+    /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Multiply<TUnit>(TUnit unit, uint x, uint w)
         where TUnit : struct, IMatrixUnit
@@ -100,38 +109,6 @@ internal struct Fast64 : IFastTile
         else
         {
             _s1.Stage(target, FastStaging.RowBytes32);
-        }
-    }
-}
-
-/// <summary>32×64 a warp: 16 products for 6 ldmatrix, for a left operand that stays in shared memory.</summary>
-internal struct Fast32x64
-{
-    private const uint Sixteen = 16 * 64;
-    private Slab64 _s0;
-    private Slab64 _s1;
-
-    /// <summary>Adds 32 bytes along K of both operands; see <see cref="IFastTile.Multiply"/>.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Multiply<TUnit>(TUnit unit, uint x, uint w)
-        where TUnit : struct, IMatrixUnit
-    {
-        U4 w0 = LoadMatrix.Four(w), w1 = LoadMatrix.Four(w + Sixteen), w2 = LoadMatrix.Four(w + (2 * Sixteen)), w3 = LoadMatrix.Four(w + (3 * Sixteen));
-        _s0.Multiply(unit, LoadMatrix.Four(x), w0, w1, w2, w3);
-        _s1.Multiply(unit, LoadMatrix.Four(x + Sixteen), w0, w1, w2, w3);
-    }
-
-    /// <summary>Puts 16 rows of the results, slab 0 or 1, into the warp's own shared memory; see <see cref="IFastTile.Stage"/>.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public readonly void Stage(uint target, int slab)
-    {
-        if (slab == 0)
-        {
-            _s0.Stage(target);
-        }
-        else
-        {
-            _s1.Stage(target);
         }
     }
 }

@@ -28,16 +28,6 @@ internal struct RowOffsets4
         R3 = (uint)(Numbers.Min(first + (3 * step), rows - 1) * rowBytes);
     }
 
-    /// <summary>Patches first, first + step, …: their corners in the pictures.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal void StartPatches(PatchEmbeddingArguments p, int first, int step)
-    {
-        R0 = Corner(p, first);
-        R1 = Corner(p, first + step);
-        R2 = Corner(p, first + (2 * step));
-        R3 = Corner(p, first + (3 * step));
-    }
-
     /// <summary>Copies 4 bytes of each row.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly void Copy4<TCopy>(TCopy copy, uint target, uint targetStep, long source, uint bytes)
@@ -47,14 +37,5 @@ internal struct RowOffsets4
         copy.Copy4(target + targetStep, source + R1, bytes);
         copy.Copy4(target + (2 * targetStep), source + R2, bytes);
         copy.Copy4(target + (3 * targetStep), source + R3, bytes);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static uint Corner(PatchEmbeddingArguments p, int patch)
-    {
-        patch = Numbers.Min(patch, p.Linear.M - 1);
-        int picture = patch / p.PatchesPerPicture, place = patch - (picture * p.PatchesPerPicture);
-        int row = place / p.PatchColumns, column = place - (row * p.PatchColumns);
-        return (uint)((picture * p.PictureBytes) + (row * p.PatchRowBytes) + (column * p.PatchColumnBytes));
     }
 }

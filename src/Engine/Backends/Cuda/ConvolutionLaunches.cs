@@ -12,13 +12,20 @@ internal static class ConvolutionLaunches
     /// <summary>The channels of a transposed convolution's weight with padding.</summary>
     public static int WeightColumns(int outputs) => LinearTiles.Tiles(outputs, ManyOutputs) * ManyOutputs;
 
+    /// <summary>Depthwise convolution.</summary>
+    public static IReadOnlyList<KernelLaunch> Depthwise(CudaSession session, WindowArguments a, int pictures, int rows) =>
+        Windows(session, a is { Stride: 1, KernelWidth: 3 or 5 } ? $"depthwise_{a.KernelWidth}" : "depthwise", a, pictures, rows);
+
+    /// <summary>Max pooling.</summary>
+    public static IReadOnlyList<KernelLaunch> MaxPool(CudaSession session, WindowArguments a, int pictures, int rows) => Windows(session, "max_pool", a, pictures, rows);
+
     /// <summary>Depthwise convolution or max pooling.</summary>
     /// <param name="session">The device.</param>
     /// <param name="kernel">The kernel.</param>
     /// <param name="a">The arguments but for units and Vectors.</param>
     /// <param name="pictures">N.</param>
     /// <param name="rows">Rows of y.</param>
-    public static IReadOnlyList<KernelLaunch> Windows(CudaSession session, string kernel, WindowArguments a, int pictures, int rows)
+    private static IReadOnlyList<KernelLaunch> Windows(CudaSession session, string kernel, WindowArguments a, int pictures, int rows)
     {
         bool vectors = a.Channels % 4 == 0 && Launches.Aligned(a.X, a.XStride, 4, a.XType) && Launches.Aligned(a.Y, a.YStride, 4, a.Type)
             && Launches.Aligned(a.Residual, a.ResidualStride, 4, StorageType.Float);
@@ -48,6 +55,7 @@ internal static class ConvolutionLaunches
 
         a.ColumnTiles = Divisor.Of(LinearTiles.Tiles(LinearTiles.Tiles(a.YWidth, stride), TransposedConvolutionArguments.TileColumns));
         a.Phases = Divisor.Of(stride * stride);
+        a.PixelVectors = a.Channels % TransposedConvolutionArguments.Chunk == 0 && Launches.Aligned(a.X, a.XStride, 4, a.XType) ? 1 : 0;
         a.Vectors = a.YChannels % 4 == 0 && Launches.Aligned(a.Y, a.YStride, 4, a.Type) ? 1 : 0;
         LaunchSize grid = new(
             a.ColumnTiles.Value * LinearTiles.Tiles(a.YChannels, outputs),

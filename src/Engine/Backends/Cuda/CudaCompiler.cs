@@ -180,32 +180,15 @@ internal sealed class CudaCompiler : GraphLowering
     {
         Shape y = Local(node);
         int m = checked((int)y.Rows), n = y[-1], k = node.Inputs[1].Shape[1];
-        Node source = node.Inputs[0];
+        DeviceValue x = Operand(node.Inputs[0], aligned: true);
         DeviceValue? residual = op.HasResidual ? Plain(node.Inputs[^1]) : null;
+        LinearChoice choice = LinearTiles.Choose(m, n, k, _operandType, _session.Device.Multiprocessors);
+        DeviceValue? workspace = choice.Splits > 1 ? NewMemory(LinearLaunches.WorkspaceLength(choice), StorageType.Float) : null;
         LinearArguments arguments = Product(m, n, k, node.Inputs[1], op.HasBias ? node.Inputs[2] : null, op.Activation);
         string kind = "Linear" + Epilogue(op.Activation, op.HasResidual, activateSum: false);
         DeviceValue result = residual is not null && CanOverwrite(node.Inputs[^1], node) ? InPlace(node, residual) : NewValue(node, StoredType(node));
-        if (TakesNorm(source))
-        {
-            LayerNorm norm = (LayerNorm)source.Operator;
-            DeviceValue x = Plain(source.Inputs[0]), w = Plain(source.Inputs[1]), b = Plain(source.Inputs[2]);
-            Step(node, ParameterName(node.Inputs[1]), "LayerNorm+" + kind, [x, w, b, residual], [result], 4L * n * k, flops: null, run =>
-                LinearLaunches.NormProduct(_session, _operandType, new NormLinearArguments
-                {
-                    Linear = Place(arguments, run, x, result, residual),
-                    NormWeight = w.Resolve(run),
-                    NormBias = b.Resolve(run),
-                    Epsilon = norm.Epsilon,
-                }));
-        }
-        else
-        {
-            DeviceValue x = Operand(source, aligned: true);
-            LinearChoice choice = LinearTiles.Choose(m, n, k, _operandType, _session.Device.Multiprocessors);
-            DeviceValue? workspace = choice.Splits > 1 ? NewMemory(LinearLaunches.WorkspaceLength(choice), StorageType.Float) : null;
-            Step(node, ParameterName(node.Inputs[1]), kind, [x, residual, workspace], [result], 4L * n * k, flops: null, run =>
-                LinearLaunches.Product(_session, choice, Place(arguments, run, x, result, residual), workspace?.Resolve(run) ?? 0));
-        }
+        Step(node, ParameterName(node.Inputs[1]), kind, [x, residual, workspace], [result], 4L * n * k, flops: null, run =>
+            LinearLaunches.Product(_session, choice, Place(arguments, run, x, result, residual), workspace?.Resolve(run) ?? 0));
     }
 
     /// <summary>Patch embedding, with the sum that takes it in, if one does.</summary>
@@ -218,29 +201,41 @@ internal sealed class CudaCompiler : GraphLowering
             throw new ConfigurationException($"a batch of {image[0]} pictures takes more than 4 GB; run fewer pictures at a time");
         }
 
+        int unit = OperandAlignment / _operandType.Bytes(), stride = LinearTiles.Tiles(k, unit) * unit, row = image[3] * sizeof(float);
         DeviceValue x = Plain(node.Inputs[0]), value = NewValue(result, StoredType(result)), distances = Fixed(_weights.Table(PatchDistances(op, image)));
+        DeviceValue patches = NewMemory((long)m * stride, _operandType);
+        LinearChoice choice = LinearTiles.Choose(m, n, k, _operandType, _session.Device.Multiprocessors);
+        DeviceValue? workspace = choice.Splits > 1 ? NewMemory(LinearLaunches.WorkspaceLength(choice), StorageType.Float) : null;
         LinearArguments arguments = Product(m, n, k, node.Inputs[1], node.Inputs[2], Activation.None);
-        int row = image[3] * sizeof(float);
         string kind = residual is null ? "PatchEmbedding" : "PatchEmbedding+Residual";
-        Step(node, ParameterName(node.Inputs[1]), kind, [x, residual], [value], 4L * n * k, flops: null, run =>
-            LinearLaunches.PatchProduct(_session, _operandType, new PatchEmbeddingArguments
+        Step(node, ParameterName(node.Inputs[1]), kind, [x, patches, residual, workspace], [value], 4L * n * k, flops: null, run =>
+        {
+            PatchArguments cut = new()
             {
-                Linear = Place(arguments, run, x, value, residual),
+                X = x.Resolve(run),
                 Distances = distances.Resolve(run),
+                Y = patches.Resolve(run),
+                RowUnits = Divisor.Of(stride / 4),
+                PatchColumns = Divisor.Of(image[3] / op.Patch),
+                PatchesPerPicture = Divisor.Of(y[1]),
+                Rows = m,
+                K = k,
+                YStride = stride,
                 PictureBytes = image[1] * image[2] * row,
                 PatchRowBytes = op.Patch * row,
                 PatchColumnBytes = op.Patch * sizeof(float),
-                PatchColumns = image[3] / op.Patch,
-                PatchesPerPicture = y[1],
-            }));
+                Type = _operandType,
+            };
+            LinearArguments product = Place(arguments, run, patches, value, residual) with { XStride = stride };
+            return [.. RowLaunches.Patches(_session, cut), .. LinearLaunches.Product(_session, choice, product, workspace?.Resolve(run) ?? 0)];
+        });
     }
 
     /// <summary>Bytes from a patch's first pixel to each of its values, in the weight's order.</summary>
     private static int[] PatchDistances(PatchEmbedding op, Shape image)
     {
-        const int Granularity = 32;
-        int channels = image[1], k = channels * op.Patch * op.Patch;
-        int[] distances = new int[(k + Granularity - 1) / Granularity * Granularity];
+        int channels = image[1];
+        int[] distances = new int[channels * op.Patch * op.Patch];
         for (int channel = 0; channel < channels; channel++)
         {
             for (int pixel = 0; pixel < op.Patch * op.Patch; pixel++)
@@ -344,7 +339,7 @@ internal sealed class CudaCompiler : GraphLowering
             arguments.ResidualStride = (int)(residual?.RowStride ?? 0);
             arguments.Function = Function(op.Activation);
             arguments.ActivateSum = op.ActivateSum ? 1 : 0;
-            return ConvolutionLaunches.Windows(_session, "depthwise", arguments, y[0], y[1]);
+            return ConvolutionLaunches.Depthwise(_session, arguments, y[0], y[1]);
         });
     }
 
@@ -352,8 +347,8 @@ internal sealed class CudaCompiler : GraphLowering
     {
         Shape y = Local(node), maps = Local(node.Inputs[0]);
         DeviceValue x = Get(node.Inputs[0]), result = NewValue(node, StoredType(node));
-        Step(node, Name(node), $"MaxPool({op.Kernel}/{op.Stride})", [x], [result], 0, flops: null, run => ConvolutionLaunches.Windows(
-            _session, "max_pool", Windows(run, x, maps, result, y, op.Kernel, op.Kernel, op.Stride, Padding.Same(op.Padding)), y[0], y[1]));
+        Step(node, Name(node), $"MaxPool({op.Kernel}/{op.Stride})", [x], [result], 0, flops: null, run => ConvolutionLaunches.MaxPool(
+            _session, Windows(run, x, maps, result, y, op.Kernel, op.Kernel, op.Stride, Padding.Same(op.Padding)), y[0], y[1]));
     }
 
     private static WindowArguments Windows(
@@ -460,11 +455,6 @@ internal sealed class CudaCompiler : GraphLowering
 
     private void EmitLayerNorm(Node node, LayerNorm op)
     {
-        if (TakesNorm(node))
-        {
-            return;
-        }
-
         int rows = checked((int)Local(node).Rows), width = node.Shape[-1];
         DeviceValue x = Plain(node.Inputs[0]), w = Plain(node.Inputs[1]), b = Plain(node.Inputs[2]);
         // Products get it in their type, everyone else in float32: both from one kernel.
@@ -490,20 +480,6 @@ internal sealed class CudaCompiler : GraphLowering
                 Columns = (int)y.RowStride,
                 Epsilon = op.Epsilon,
             }));
-    }
-
-    /// <summary>Whether a norm is left to the product that reads it.</summary>
-    private bool TakesNorm(Node node)
-    {
-        if (node.Operator is not LayerNorm || IsResult(node) || Users(node).Count() != 1)
-        {
-            return false;
-        }
-
-        Node user = Users(node).Single();
-        return user.Operator is Linear && ReadsAsOperand(user, node) && user.Sliced == node.Sliced
-            && Get(node.Inputs[0]) is { Type: StorageType.Float } x && x.RowStride % 4 == 0 && x.Offset % 4 == 0 && x.SliceStride % 4 == 0
-            && LinearLaunches.CanTakeNorm(_session, checked((int)Local(user).Rows), user.Shape[-1], node.Shape[-1], _operandType);
     }
 
     private void EmitAttention(Node node, Attention op)
@@ -763,7 +739,7 @@ internal sealed class CudaCompiler : GraphLowering
     private void EmitReduction(Node node, string kind, ReduceOperation operation, int outer, int length, int inner, float scale)
     {
         DeviceValue x = Dense(node.Inputs[0]), y = NewValue(node, StoredType(node));
-        int parts = inner == 1 ? RowLaunches.ReduceParts(_session, outer, length) : RowLaunches.ReduceColumnParts(_session, (long)outer * inner, length);
+        int parts = inner == 1 ? RowLaunches.ReduceParts(_session, outer, length) : RowLaunches.ReduceColumnParts(_session, outer, inner, length);
         DeviceValue? workspace = parts > 1 ? NewMemory((long)outer * parts * inner, StorageType.Float) : null;
         Step(node, Name(node), kind, [x, workspace], [y], 0, flops: null, run =>
         {
@@ -775,7 +751,7 @@ internal sealed class CudaCompiler : GraphLowering
                 Type = y.Type,
                 Outer = outer,
                 Length = length,
-                Inner = Divisor.Of(inner),
+                Inner = inner,
                 OuterStride = (long)length * inner,
                 LengthStride = inner,
                 Operation = operation,
@@ -1073,7 +1049,7 @@ internal sealed class CudaCompiler : GraphLowering
     /// </summary>
     private bool CanOverwrite(Node value, Node last) =>
         DiesAt(value, last) && StoredType(last) == StorageType.Float && !_placed.Contains(value)
-        && Users(value).All(u => !_absorption.Absorbs(u) && (u.Operator is not LayerNorm || Users(u).All(reader => reader.Id <= last.Id)));
+        && Users(value).All(u => !_absorption.Absorbs(u));
 
     private DeviceValue InPlace(Node node, DeviceValue value)
     {

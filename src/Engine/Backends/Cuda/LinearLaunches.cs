@@ -3,11 +3,9 @@ using KernelAD.Kernels;
 
 namespace KernelAD.Backends.Cuda;
 
-/// <summary>Launches of the matrix products: linear layers, with and without a norm in front, patch embeddings and convolutions.</summary>
+/// <summary>Launches of the matrix products: linear layers and convolutions.</summary>
 internal static class LinearLaunches
 {
-    // 64 rows by 128 columns of results, fp32: 32 rows.
-    private const int NormColumns = 128;
     private const int ReduceColumns = 4;
 
     /// <summary>Distance of rows of the workspace of a product whose K is split, in floats.</summary>
@@ -71,44 +69,6 @@ internal static class LinearLaunches
             KernelLaunch.Of(reduce, new LaunchSize(Launches.Blocks(vectors, reduce.Threads)), finish),
         ];
     }
-
-    /// <summary>Whether a norm can be taken into the product that reads it: by shape, shared memory, and where it pays.</summary>
-    public static bool CanTakeNorm(CudaSession session, int m, int n, int k, StorageType type) =>
-        k % 8 == 0
-        && NormSharedBytes(k, type) <= session.Device.MaxSharedMemoryPerBlock
-        && (long)LinearTiles.Tiles(n, NormColumns) * LinearTiles.Tiles(m, NormRows(type)) <= LinearTiles.MaxNormFill * session.Device.Multiprocessors;
-
-    /// <summary>y = f(LayerNorm(x)·Wᵀ + bias) · scale + residual.</summary>
-    /// <param name="session">The device.</param>
-    /// <param name="type">The operands' type; x itself is float32.</param>
-    /// <param name="a">The arguments but for Vectors.</param>
-    public static IReadOnlyList<KernelLaunch> NormProduct(CudaSession session, StorageType type, NormLinearArguments a)
-    {
-        a.Linear.TilesPerSplit = LinearPanels.Tiles(a.Linear.K, type);
-        a.Linear.Vectors = Vectors(a.Linear);
-        LaunchSize grid = new(LinearTiles.Tiles(a.Linear.N, NormColumns), LinearTiles.Tiles(a.Linear.M, NormRows(type)));
-        return [KernelLaunch.Of(session.Kernel($"norm_linear_{LinearTiles.Name(type)}"), grid, a, NormSharedBytes(a.Linear.K, type))];
-    }
-
-    /// <summary>y[m] = W·vec(patch m) + bias.</summary>
-    /// <param name="session">The device.</param>
-    /// <param name="type">The operands' type; the pictures are float32.</param>
-    /// <param name="a">The arguments but for TilesPerSplit and Vectors.</param>
-    public static IReadOnlyList<KernelLaunch> PatchProduct(CudaSession session, StorageType type, PatchEmbeddingArguments a)
-    {
-        const int Side = 64;
-        a.Linear.TilesPerSplit = LinearPanels.Tiles(a.Linear.K, type);
-        a.Linear.Vectors = Vectors(a.Linear);
-        LaunchSize grid = new(LinearTiles.Tiles(a.Linear.N, Side), LinearTiles.Tiles(a.Linear.M, Side));
-        return [KernelLaunch.Of(session.Kernel($"patch_embedding_{LinearTiles.Name(type)}_{Side}"), grid, a)];
-    }
-
-    private static int NormRows(StorageType type) => type == StorageType.Float ? 32 : 64;
-
-    /// <summary>The normed rows over all of K, and the stages of W behind them; rows of the exact kernel are k-major with a gap of four floats.</summary>
-    private static int NormSharedBytes(int k, StorageType type) => type == StorageType.Float
-        ? (LinearPanels.Tiles(k, type) * LinearPanels.TileLength(type) * (NormRows(type) + 4) * sizeof(float)) + (2 * NormColumns * LinearPanels.TileLength(type) * sizeof(float))
-        : (LinearPanels.Tiles(k, type) * NormRows(type) * 64) + (3 * NormColumns * 64);
 
     private static int Vectors(LinearArguments a)
     {

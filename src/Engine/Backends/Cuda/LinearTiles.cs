@@ -2,10 +2,17 @@ using KernelAD.Kernels;
 
 namespace KernelAD.Backends.Cuda;
 
-/// <summary>A Linear kernel's tile of results.</summary>
+/// <summary>
+/// A Linear kernel's tile of results and what it costs, in microseconds as measured on an H200 (docs/measurements): from relations between them follows which cut
+/// of a product is the fastest, on other GPUs too.
+/// </summary>
 /// <param name="Side">Rows and columns of results of a block.</param>
 /// <param name="ResidentBlocks">Blocks that a multiprocessor holds at once.</param>
-internal sealed record LinearTile(int Side, int ResidentBlocks);
+/// <param name="Launch">A launch with one block a multiprocessor, all but the tiles of K.</param>
+/// <param name="Latency">A tile of K of a block that has a multiprocessor for itself.</param>
+/// <param name="Work">A tile of K where many blocks share a multiprocessor: what each of them adds.</param>
+/// <param name="Store">What each further block of a multiprocessor adds for its results.</param>
+internal sealed record LinearTile(int Side, int ResidentBlocks, double Launch, double Latency, double Work, double Store);
 
 /// <summary>How a matrix product y (M, N) = x (M, K) · Wᵀ is cut into blocks.</summary>
 /// <param name="M">Rows.</param>
@@ -38,8 +45,25 @@ internal sealed record LinearChoice(int M, int N, int K, StorageType Type, int M
     /// <summary>Blocks of the grid.</summary>
     public long Blocks => (long)Columns * Rows * Splits;
 
-    /// <summary>How often the GPU is filled: 1.2 waves take as long as 2.</summary>
+    /// <summary>How often the GPU is filled.</summary>
     public double Waves => (double)Blocks / (Multiprocessors * Tile.ResidentBlocks);
+
+    /// <summary>
+    /// How long it should take on an H200. The multiprocessor with the most blocks decides; blocks that share it hide each other's latency until their work adds up.
+    /// </summary>
+    public double Microseconds
+    {
+        get
+        {
+            // A second kernel that reads each split's float32 sums and writes the result.
+            const double ReduceLaunch = 1.2, ReduceMegaElement = 1.1;
+            (long full, long rest) = Math.DivRem((Blocks + Multiprocessors - 1) / Multiprocessors, Tile.ResidentBlocks);
+            double reduce = Splits == 1 ? 0 : ReduceLaunch + (ReduceMegaElement * 1e-6 * M * N * (Splits + 1));
+            return Tile.Launch + (full * Time(Tile.ResidentBlocks)) + Time(rest) + reduce;
+
+            double Time(long blocks) => blocks == 0 ? 0 : (Math.Max(Tile.Latency, blocks * Tile.Work) * TilesPerSplit) + (Tile.Store * blocks);
+        }
+    }
 
     /// <summary>Operations that are executed per operation that counts: what the padding of rows, columns and K costs.</summary>
     public double Padding =>
@@ -47,69 +71,48 @@ internal sealed record LinearChoice(int M, int N, int K, StorageType Type, int M
 }
 
 /// <summary>
-/// Which tile and how many splits of K a matrix product gets. <see cref="Rules"/> is the table to tune: the first rule whose conditions hold applies.
-/// <see cref="List"/> shows what becomes of a model.
+/// Which tile and how many splits of K a matrix product gets: of all cuts, the one that <see cref="LinearChoice.Microseconds"/> finds fastest. The tiles' costs are
+/// fitted to the times of every cut of some forty products that <c>bench/gpu</c> takes. <see cref="List"/> shows what becomes of a model.
 /// </summary>
 internal static class LinearTiles
 {
-    // A 128 × 128 tile loads half as much per operation as a 64 × 64 tile, which in turn cuts finer and hides latency with more blocks.
-    private static readonly LinearTile Large = new(128, ResidentBlocks: 2), Small = new(64, ResidentBlocks: 4);
+    private static readonly int[] Splits = [1, 2, 4, 8];
 
-    /// <summary>
-    /// The table. A second kernel costs some 2 µs and traffic of two floats per result and split, as much as eight tiles of K: fewer are not worth
-    /// splitting off.
-    /// </summary>
-    public static IReadOnlyList<LinearRule> Rules { get; } =
+    private static readonly LinearTile[] Half =
     [
-        // rows from, blocks per multiprocessor from, tiles of K per split from
-        new(65, 1.5, 0, Large, Splits: 1, MaxPadding: 1.2),
-        new(1, 1.0, 0, Small, Splits: 1),
-        new(1, 1.0, 8, Small, Splits: 2),
-        new(1, 1.0, 8, Small, Splits: 4),
-        new(1, 1.0, 8, Small, Splits: 8),
-        new(1, 0.0, 8, Small, Splits: 8),
-        new(1, 0.0, 8, Small, Splits: 4),
-        new(1, 0.0, 8, Small, Splits: 2),
-        new(1, 0.0, 0, Small, Splits: 1),
+        new(64, ResidentBlocks: 4, Launch: 2.50, Latency: 0.160, Work: 0.118, Store: 0.47),
+        new(128, ResidentBlocks: 2, Launch: 4.14, Latency: 0.401, Work: 0.328, Store: 2.14),
     ];
 
-    /// <summary>
-    /// Blocks per multiprocessor up to which a norm is taken into the product that reads it. Every block repeats the norm of its rows before it
-    /// multiplies: that costs less than a
-    /// launch and a round trip through memory as long as the blocks are few.
-    /// </summary>
-    public const double MaxNormFill = 6;
+    private static readonly LinearTile[] Tf32 =
+    [
+        new(64, ResidentBlocks: 4, Launch: 3.30, Latency: 0.156, Work: 0.113, Store: 0.58),
+        new(128, ResidentBlocks: 2, Launch: 4.41, Latency: 0.406, Work: 0.312, Store: 2.84),
+    ];
+
+    private static readonly LinearTile[] Float =
+    [
+        new(64, ResidentBlocks: 4, Launch: 3.81, Latency: 0.522, Work: 0.409, Store: 0.47),
+        new(128, ResidentBlocks: 2, Launch: 4.83, Latency: 0.823, Work: 1.539, Store: 1.55),
+    ];
 
     /// <summary>Chooses for a product.</summary>
-    public static LinearChoice Choose(int m, int n, int k, StorageType type, int multiprocessors) => Choose(m, n, k, type, multiprocessors, Rules);
+    public static LinearChoice Choose(int m, int n, int k, StorageType type, int multiprocessors) =>
+        All(m, n, k, type, multiprocessors).MinBy(c => c.Microseconds)!;
 
     /// <summary>Chooses for a convolution: windows take so many registers that fp32 has the small tile only.</summary>
     public static LinearChoice ChooseConvolution(int m, int n, int k, StorageType type, int multiprocessors) =>
-        Choose(m, n, k, type, multiprocessors, type == StorageType.Float ? Rules.Where(r => r.Tile == Small) : Rules);
+        All(m, n, k, type, multiprocessors).Where(c => type != StorageType.Float || c.Tile.Side == 64).MinBy(c => c.Microseconds)!;
 
-    private static LinearChoice Choose(int m, int n, int k, StorageType type, int multiprocessors, IEnumerable<LinearRule> rules)
-    {
-        foreach (LinearRule rule in rules)
-        {
-            LinearChoice choice = new(m, n, k, type, multiprocessors, rule.Tile, rule.Splits);
-            if (m >= rule.MinRows && choice.Blocks >= rule.MinFill * multiprocessors && choice.TilesPerSplit >= rule.MinTilesPerSplit
-                && choice.Padding <= rule.MaxPadding && choice.IsWhole)
-            {
-                return choice;
-            }
-        }
-
-        throw new InvalidOperationException("the last rule applies to everything");
-    }
-
-    /// <summary>Every way that a product can be cut: what <see cref="Choose(int, int, int, StorageType, int)"/> chooses from.</summary>
+    /// <summary>Every way that a product can be cut.</summary>
     public static IEnumerable<LinearChoice> All(int m, int n, int k, StorageType type, int multiprocessors) =>
-        from cut in Rules.Select(r => (r.Tile, r.Splits)).Append((Tile: Large, Splits: 2)).Append((Tile: Large, Splits: 4)).Distinct()
-        let choice = new LinearChoice(m, n, k, type, multiprocessors, cut.Tile, cut.Splits)
+        from tile in type switch { StorageType.Half => Half, StorageType.Tf32 => Tf32, _ => Float }
+        from splits in Splits
+        let choice = new LinearChoice(m, n, k, type, multiprocessors, tile, splits)
         where choice.IsWhole
         select choice;
 
-    /// <summary>Every matrix product of a graph with what is chosen for it; a plan may take a norm into some of them, see <see cref="MaxNormFill"/>.</summary>
+    /// <summary>Every matrix product of a graph with what is chosen for it.</summary>
     /// <param name="graph">The graph, after all passes.</param>
     /// <param name="precision">Arithmetic.</param>
     /// <param name="multiprocessors">Multiprocessors of the GPU: 16 of a Jetson AGX Orin, 108 of an A100, 132 of an H100.</param>
@@ -124,12 +127,9 @@ internal static class LinearTiles
                let m = (int)node.Shape.Rows
                let n = node.Shape[-1]
                let k = (int)(weight.Shape.Count / weight.Shape[0])
-               select (weight.Key, node.Operator switch
-               {
-                   Graph.PatchEmbedding => new LinearChoice(m, n, k, type, multiprocessors, Small, Splits: 1),
-                   Graph.Convolution => ChooseConvolution(m, n, k, type, multiprocessors),
-                   _ => Choose(m, n, k, type, multiprocessors),
-               }),
+               select (weight.Key, node.Operator is Graph.Convolution
+                   ? ChooseConvolution(m, n, k, type, multiprocessors)
+                   : Choose(m, n, k, type, multiprocessors)),
         ];
     }
 
@@ -144,14 +144,3 @@ internal static class LinearTiles
     /// <summary>Tiles that cover an extent.</summary>
     public static int Tiles(int extent, int tile) => (extent + tile - 1) / tile;
 }
-
-/// <summary>
-/// A row of the table: a product gets the tile and the splits if it has at least so many rows, blocks per multiprocessor, and tiles of K per split.
-/// </summary>
-/// <param name="MinRows">Rows of the product.</param>
-/// <param name="MinFill">Blocks, splits counted, per multiprocessor.</param>
-/// <param name="MinTilesPerSplit">Tiles of K per split.</param>
-/// <param name="Tile">The tile.</param>
-/// <param name="Splits">Splits of K.</param>
-/// <param name="MaxPadding">Most operations executed per operation that counts.</param>
-internal sealed record LinearRule(int MinRows, double MinFill, int MinTilesPerSplit, LinearTile Tile, int Splits, double MaxPadding = double.PositiveInfinity);

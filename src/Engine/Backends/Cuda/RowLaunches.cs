@@ -51,7 +51,7 @@ internal static class RowLaunches
     /// <param name="workspace">Address of Outer · parts floats; 0 if there is one part.</param>
     public static IReadOnlyList<KernelLaunch> ReduceRows(CudaSession session, ReduceArguments a, int parts, long workspace)
     {
-        a.Inner = Divisor.Of(1);
+        a.Inner = 1;
         if (parts == 1)
         {
             return [Row(session, a, 1)];
@@ -64,12 +64,17 @@ internal static class RowLaunches
         return [Row(session, first, whole, partLength), Row(session, second, 1)];
     }
 
-    /// <summary>In how many parts the columns of matrices are reduced, each by a thread of its own.</summary>
-    public static int ReduceColumnParts(CudaSession session, long columns, int length)
+    /// <summary>In how many parts the columns of matrices are reduced, each by blocks of its own.</summary>
+    /// <param name="session">The device.</param>
+    /// <param name="outer">Matrices.</param>
+    /// <param name="inner">Their columns.</param>
+    /// <param name="length">Their rows.</param>
+    public static int ReduceColumnParts(CudaSession session, int outer, int inner, int length)
     {
-        const int PartLength = 32, WantedThreads = 1024;
-        long wanted = (long)WantedThreads * session.Device.Multiprocessors / columns;
-        return (int)Math.Clamp(Math.Min(wanted, length / PartLength), 1, int.MaxValue);
+        // A second launch costs more than 64 rows a warp; beyond that, the parts are as many as their own sum takes steps.
+        const int WholeLength = 64 * ReduceArguments.BlockWarps;
+        long wanted = session.Device.Multiprocessors / ((long)outer * LinearTiles.Tiles(inner, ReduceArguments.Columns));
+        return length <= WholeLength ? 1 : (int)Math.Clamp(Math.Min(wanted, (long)Math.Sqrt(length)), 1, int.MaxValue);
     }
 
     /// <summary>A reduction over the rows of matrices: one kernel, or two where columns are cut.</summary>
@@ -77,6 +82,7 @@ internal static class RowLaunches
     /// <param name="a">The arguments but for those of the parts.</param>
     /// <param name="parts">See <see cref="ReduceColumnParts"/>.</param>
     /// <param name="workspace">Address of Outer · parts · Inner floats; 0 if there is one part.</param>
+    /// <exception cref="ConfigurationException">There are more blocks than one launch takes.</exception>
     public static IReadOnlyList<KernelLaunch> ReduceColumns(CudaSession session, ReduceArguments a, int parts, long workspace)
     {
         if (parts == 1)
@@ -86,7 +92,7 @@ internal static class RowLaunches
 
         ReduceArguments first = a with { Y = workspace, Scale = 1, Type = StorageType.Float };
         int partLength = LinearTiles.Tiles(a.Length, parts), whole = LinearTiles.Tiles(a.Length, partLength);
-        ReduceArguments second = a with { X = workspace, Length = whole, OuterStride = (long)whole * a.Inner.Value, LengthStride = a.Inner.Value, XType = StorageType.Float };
+        ReduceArguments second = a with { X = workspace, Length = whole, OuterStride = (long)whole * a.Inner, LengthStride = a.Inner, XType = StorageType.Float };
         return [Columns(session, first, whole, partLength), Columns(session, second, 1, whole)];
     }
 
@@ -104,6 +110,16 @@ internal static class RowLaunches
             : throw new ConfigurationException($"a mixture of {a.Components} Gaussians needs {shared} bytes of shared memory; this GPU has {session.Device.MaxSharedMemoryPerBlock}: use --device cpu");
     }
 
+    /// <summary>Pictures cut into patches.</summary>
+    /// <exception cref="ConfigurationException">There are more values than one launch takes.</exception>
+    public static IReadOnlyList<KernelLaunch> Patches(CudaSession session, PatchArguments a)
+    {
+        long units = (long)a.Rows * a.RowUnits.Value;
+        return units <= int.MaxValue
+            ? [KernelLaunch.Of(session.Kernel("patches"), new LaunchSize(Launches.Blocks(units, PatchArguments.Threads)), a)]
+            : throw new ConfigurationException($"a step would need {units:N0} threads; run fewer pictures at a time");
+    }
+
     /// <summary>Distances of corresponding tokens.</summary>
     /// <param name="session">The device.</param>
     /// <param name="a">The arguments.</param>
@@ -115,9 +131,12 @@ internal static class RowLaunches
     {
         a.Parts = Divisor.Of(parts);
         a.PartLength = partLength;
-        a.TeamWarps = 1;
-        LaunchSize grid = new(Launches.Blocks((long)a.Outer * parts * a.Inner.Value, ReduceArguments.Threads));
-        return KernelLaunch.Of(session.Kernel("reduce_columns"), grid, a, sharedBytes: 0);
+        a.TeamWarps = ReduceArguments.BlockWarps;
+        a.ColumnTiles = Divisor.Of(LinearTiles.Tiles(a.Inner, ReduceArguments.Columns));
+        long blocks = (long)a.Outer * parts * a.ColumnTiles.Value;
+        return blocks <= int.MaxValue
+            ? KernelLaunch.Of(session.Kernel("reduce_columns"), new LaunchSize((int)blocks), a)
+            : throw new ConfigurationException($"a step would need {blocks:N0} blocks; run fewer pictures at a time");
     }
 
     private static KernelLaunch Row(CudaSession session, ReduceArguments a, int parts, int? partLength = null)
