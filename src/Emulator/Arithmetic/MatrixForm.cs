@@ -9,7 +9,9 @@ namespace KernelAD.Emulator;
 /// <param name="B">Type of B's elements.</param>
 /// <param name="Accumulator">Type of the elements of C and D.</param>
 /// <param name="Saturate">Whether integer sums stop at the limits (<c>.satfinite</c>) instead of wrapping.</param>
-internal readonly record struct MatrixForm(int M, int K, PtxType A, PtxType B, PtxType Accumulator, bool Saturate = false)
+/// <param name="Sums">How floating-point products are added: PTX leaves that to the architecture.</param>
+internal readonly record struct MatrixForm(
+    int M, int K, PtxType A, PtxType B, PtxType Accumulator, bool Saturate = false, MatrixSums Sums = MatrixSums.Sequential)
 {
     /// <summary>Columns of B and D; PTX has no other for these types.</summary>
     public const int N = 8;
@@ -24,6 +26,9 @@ internal readonly record struct MatrixForm(int M, int K, PtxType A, PtxType B, P
         (PtxType.S8 or PtxType.U8, PtxType.S8 or PtxType.U8, PtxType.S32, 16, 16 or 32) => true,
         _ => false,
     };
+
+    /// <summary>Elements of A or B that a register holds.</summary>
+    public int PerRegister => 32 / BitsOf(A);
 
     /// <summary>32-bit registers that hold A.</summary>
     public int RegistersOfA => M * K * BitsOf(A) / (32 * Warp.Lanes);
