@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
 using KernelAD.Interop;
-using KernelAD.Testing;
 
 namespace KernelAD.Emulator.Tests;
 

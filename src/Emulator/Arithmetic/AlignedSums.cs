@@ -28,6 +28,9 @@ namespace KernelAD.Emulator;
 /// </remarks>
 internal static unsafe class AlignedSums
 {
+    private const int M = 16;
+    private const int Groups = 8;
+    private const int Threads = 4;
     private const int Bias = 127;
     private const int FractionBits = 23;
 
@@ -43,7 +46,7 @@ internal static unsafe class AlignedSums
     private const int LeastExponent = Bias - 75;
     private const int LargestExponent = Bias + 100;
 
-    private const uint Infinity = 0x7F800000;
+    private const int Infinity = 0x7F800000;
 
     /// <summary>d = a·b + c.</summary>
     /// <param name="form">The form.</param>
@@ -55,7 +58,7 @@ internal static unsafe class AlignedSums
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void MultiplyAdd(in MatrixForm form, float** d, float* left, float* right, float** c)
     {
-        int* exponents = stackalloc int[16 * MatrixForm.N];
+        int* exponents = stackalloc int[M * MatrixForm.N];
         if (FindExponents(form, exponents, left, right, c))
         {
             Add(form, exponents, d, left, right, c);
@@ -68,7 +71,7 @@ internal static unsafe class AlignedSums
 
     /// <summary>The largest exponents of D's rows, and whether all are in the range that vectors can do.</summary>
     [SkipLocalsInit]
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static bool FindExponents(in MatrixForm form, int* exponents, float* left, float* right, float** c)
     {
         // Exponents are taken two at a time: those of row g of A and of row g + 8 share a word, those of B fill both halves.
@@ -94,22 +97,22 @@ internal static unsafe class AlignedSums
         }
 
         Vector256<int> outside = Vector256<int>.Zero;
-        for (int lanes = 0; lanes < Warp.Lanes; lanes += 16)
+        for (int lanes = 0; lanes < Warp.Lanes; lanes += 4 * Threads)
         {
             Vector256<short> none = Vector256.Create(short.MinValue), first = none, second = none, third = none, fourth = none;
             uint* factors = exponentsOfB;
             for (int block = 0; block < blocks; block++)
             {
-                for (int t = 0; t < 4; t++)
+                for (int t = 0; t < Threads; t++)
                 {
                     uint* elements = exponentsOfA + (block * parts * Warp.Lanes) + lanes + t;
                     for (int i = 0; i < parts; i++)
                     {
                         Vector256<short> factor = Vector256.Load(factors).AsInt16();
                         first = Vector256.Max(first, Vector256.Create(elements[0]).AsInt16() + factor);
-                        second = Vector256.Max(second, Vector256.Create(elements[4]).AsInt16() + factor);
-                        third = Vector256.Max(third, Vector256.Create(elements[8]).AsInt16() + factor);
-                        fourth = Vector256.Max(fourth, Vector256.Create(elements[12]).AsInt16() + factor);
+                        second = Vector256.Max(second, Vector256.Create(elements[Threads]).AsInt16() + factor);
+                        third = Vector256.Max(third, Vector256.Create(elements[2 * Threads]).AsInt16() + factor);
+                        fourth = Vector256.Max(fourth, Vector256.Create(elements[3 * Threads]).AsInt16() + factor);
                         factors += MatrixForm.N;
                         elements += Warp.Lanes;
                     }
@@ -118,12 +121,12 @@ internal static unsafe class AlignedSums
 
             int* rows = exponents + (2 * lanes);
             StoreLargest(rows, first.AsInt32(), c, lanes, ref largest, ref outside);
-            StoreLargest(rows + MatrixForm.N, second.AsInt32(), c, lanes + 4, ref largest, ref outside);
-            StoreLargest(rows + (2 * MatrixForm.N), third.AsInt32(), c, lanes + 8, ref largest, ref outside);
-            StoreLargest(rows + (3 * MatrixForm.N), fourth.AsInt32(), c, lanes + 12, ref largest, ref outside);
+            StoreLargest(rows + MatrixForm.N, second.AsInt32(), c, lanes + Threads, ref largest, ref outside);
+            StoreLargest(rows + (2 * MatrixForm.N), third.AsInt32(), c, lanes + (2 * Threads), ref largest, ref outside);
+            StoreLargest(rows + (3 * MatrixForm.N), fourth.AsInt32(), c, lanes + (3 * Threads), ref largest, ref outside);
         }
 
-        return outside == Vector256<int>.Zero && !Vector256.GreaterThanOrEqualAny(largest, Vector256.Create((int)Infinity));
+        return outside == Vector256<int>.Zero && !Vector256.GreaterThanOrEqualAny(largest, Vector256.Create(Infinity));
     }
 
     /// <summary>The sums in units of 2^(e−25), which 32 bits hold without C: 16 products of at most (2 − 2^-10)² are less than 64.</summary>
@@ -133,25 +136,25 @@ internal static unsafe class AlignedSums
         int parts = form.PerRegister, blocks = form.RegistersOfB;
         for (int half = 0; half < 2; half++)
         {
-            for (int lanes = 0; lanes < Warp.Lanes; lanes += 16)
+            for (int lanes = 0; lanes < Warp.Lanes; lanes += 4 * Threads)
             {
-                int* rows = exponents + (64 * half) + (2 * lanes);
+                int* rows = exponents + (half * Groups * MatrixForm.N) + (2 * lanes);
                 Vector256<float> firstScale = Scale(rows), secondScale = Scale(rows + MatrixForm.N);
                 Vector256<float> thirdScale = Scale(rows + (2 * MatrixForm.N)), fourthScale = Scale(rows + (3 * MatrixForm.N));
                 Vector256<int> first = Vector256<int>.Zero, second = first, third = first, fourth = first;
                 float* factors = right;
                 for (int block = 0; block < blocks; block++)
                 {
-                    for (int t = 0; t < 4; t++)
+                    for (int t = 0; t < Threads; t++)
                     {
                         float* elements = left + (block * 4 * Warp.Lanes) + (half * 2 * Warp.Lanes) + lanes + t;
                         for (int i = 0; i < parts; i++)
                         {
                             Vector256<float> factor = Vector256.Load(factors);
                             first += Vector256.ConvertToInt32Native(Vector256.Create(elements[0]) * factor * firstScale);
-                            second += Vector256.ConvertToInt32Native(Vector256.Create(elements[4]) * factor * secondScale);
-                            third += Vector256.ConvertToInt32Native(Vector256.Create(elements[8]) * factor * thirdScale);
-                            fourth += Vector256.ConvertToInt32Native(Vector256.Create(elements[12]) * factor * fourthScale);
+                            second += Vector256.ConvertToInt32Native(Vector256.Create(elements[Threads]) * factor * secondScale);
+                            third += Vector256.ConvertToInt32Native(Vector256.Create(elements[2 * Threads]) * factor * thirdScale);
+                            fourth += Vector256.ConvertToInt32Native(Vector256.Create(elements[3 * Threads]) * factor * fourthScale);
                             factors += MatrixForm.N;
                             elements += Warp.Lanes;
                         }
@@ -159,9 +162,9 @@ internal static unsafe class AlignedSums
                 }
 
                 StoreSum(d, c, half, lanes, first, rows);
-                StoreSum(d, c, half, lanes + 4, second, rows + MatrixForm.N);
-                StoreSum(d, c, half, lanes + 8, third, rows + (2 * MatrixForm.N));
-                StoreSum(d, c, half, lanes + 12, fourth, rows + (3 * MatrixForm.N));
+                StoreSum(d, c, half, lanes + Threads, second, rows + MatrixForm.N);
+                StoreSum(d, c, half, lanes + (2 * Threads), third, rows + (2 * MatrixForm.N));
+                StoreSum(d, c, half, lanes + (3 * Threads), fourth, rows + (3 * MatrixForm.N));
             }
         }
     }
@@ -172,12 +175,12 @@ internal static unsafe class AlignedSums
         int parts = form.PerRegister, least = LeastField(form);
         float* a = stackalloc float[16];
         float* b = stackalloc float[16];
-        for (int row = 0; row < form.M; row++)
+        for (int row = 0; row < M; row++)
         {
-            float* elements = left + (row / 8 * 2 * Warp.Lanes) + (4 * (row % 8));
+            float* elements = left + (row / Groups * 2 * Warp.Lanes) + (row % Groups * Threads);
             for (int k = 0; k < form.K; k++)
             {
-                (int block, int rest) = (k / (4 * parts), k % (4 * parts));
+                (int block, int rest) = (k / (Threads * parts), k % (Threads * parts));
                 a[k] = elements[(block * 4 * Warp.Lanes) + (rest % parts * Warp.Lanes) + (rest / parts)];
             }
 
@@ -186,10 +189,10 @@ internal static unsafe class AlignedSums
                 // Even columns are the first half of a row of B, odd ones the second.
                 for (int k = 0; k < form.K; k++)
                 {
-                    b[k] = right[(k * MatrixForm.N) + (column / 2) + (column % 2 * 4)];
+                    b[k] = right[(k * MatrixForm.N) + (column / 2) + (column % 2 * Threads)];
                 }
 
-                int register = (row / 8 * 2) + (column % 2), lane = (4 * (row % 8)) + (column / 2);
+                int register = (row / Groups * 2) + (column % 2), lane = (row % Groups * Threads) + (column / 2);
                 d[register][lane] = AddExactly(form.K, a, b, c[register][lane], least);
             }
         }
@@ -259,7 +262,7 @@ internal static unsafe class AlignedSums
         Vector256<int> upper = Vector256.Max((pairs << 16) >> 16, Exponents(MatrixArithmetic.LoadRow(c[0], c[1], lanes), 1, ref largest));
         Vector256<int> lower = Vector256.Max(pairs >> 16, Exponents(MatrixArithmetic.LoadRow(c[2], c[3], lanes), 1, ref largest));
         upper.Store(rows);
-        lower.Store(rows + 64);
+        lower.Store(rows + (Groups * MatrixForm.N));
         outside |= Outside(upper) | Outside(lower);
     }
 
