@@ -42,8 +42,9 @@ internal readonly record struct MatrixForm(
     /// <summary>Multiplications and additions of one instruction, counted as profilers do.</summary>
     public int Operations => 2 * M * N * K;
 
-    /// <summary>The form as PTX writes it, e.g. <c>m16n8k16.f32.f16.f16.f32</c>.</summary>
-    public override string ToString() => $"m{M}n{N}k{K}.{Accumulator}.{A}.{B}.{Accumulator}{(Saturate ? ".satfinite" : "")}".ToLowerInvariant();
+    /// <summary>The form as PTX writes it, e.g. <c>m16n8k16.f32.f16.f16.f32</c>, and its sums if they are aligned.</summary>
+    public override string ToString() =>
+        $"m{M}n{N}k{K}.{Accumulator}.{A}.{B}.{Accumulator}{(Saturate ? ".satfinite" : "")}{(Sums == MatrixSums.Aligned ? ", aligned sums" : "")}".ToLowerInvariant();
 
     private static int BitsOf(PtxType format) => format switch
     {
