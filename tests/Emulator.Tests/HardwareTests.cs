@@ -5,12 +5,15 @@ using KernelAD.Interop;
 
 namespace KernelAD.Emulator.Tests;
 
-/// <summary>The emulator for sm_90 against what an H200 did, bit by bit; any NaN equals any other. tests/Fixtures/instructions says how it was recorded.</summary>
+/// <summary>
+/// The emulator for sm_90 against what an H200 did, bit by bit; any NaN equals any other. tests/Fixtures/instructions/h200 says how it was recorded.
+/// </summary>
 internal sealed partial class HardwareTests
 {
     private const string Folder = "instructions/h200";
 
-    private static string[] Probes => [.. Directory.EnumerateFiles(Fixture.File(Folder), "*.ptx").Select(Path.GetFileNameWithoutExtension).Order(StringComparer.Ordinal)!];
+    private static string[] Probes =>
+        [.. Directory.EnumerateFiles(Fixture.File(Folder), "*.ptx").Select(Path.GetFileNameWithoutExtension).Order(StringComparer.Ordinal)!];
 
     [TestCaseSource(nameof(Probes))]
     public void Results_are_those_of_the_H200(string probe)

@@ -41,7 +41,9 @@ internal readonly unsafe record struct FloatArithmetic(
     /// <summary>d = √a.</summary>
     public void SquareRoot(uint* d, uint* a) => Execute<Root>(d, a, a, a);
 
-    /// <summary>The smaller, or the larger, of the operands without their subnormals if <see cref="Ftz"/>. Of a number and a NaN the number, or with <paramref name="propagateNaN"/> a NaN; −0 is smaller than +0.</summary>
+    /// <summary>
+    /// The smaller, or the larger, of the operands, their subnormals flushed if <see cref="Ftz"/>. Of a number and a NaN the number, or with <paramref name="propagateNaN"/> a NaN; −0 is smaller than +0.
+    /// </summary>
     /// <param name="d">The destination's row.</param>
     /// <param name="a">One source.</param>
     /// <param name="b">The other source.</param>

@@ -44,7 +44,8 @@ internal readonly record struct MatrixForm(
 
     /// <summary>The form as PTX writes it, e.g. <c>m16n8k16.f32.f16.f16.f32</c>, and its sums if they are aligned.</summary>
     public override string ToString() =>
-        $"m{M}n{N}k{K}.{Accumulator}.{A}.{B}.{Accumulator}{(Saturate ? ".satfinite" : "")}{(Sums == MatrixSums.Aligned ? ", aligned sums" : "")}".ToLowerInvariant();
+        $"m{M}n{N}k{K}.{Accumulator}.{A}.{B}.{Accumulator}{(Saturate ? ".satfinite" : "")}".ToLowerInvariant()
+        + (Sums == MatrixSums.Aligned ? ", aligned sums" : "");
 
     private static int BitsOf(PtxType format) => format switch
     {
