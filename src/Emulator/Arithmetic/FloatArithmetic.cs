@@ -42,7 +42,8 @@ internal readonly unsafe record struct FloatArithmetic(
     public void SquareRoot(uint* d, uint* a) => Execute<Root>(d, a, a, a);
 
     /// <summary>
-    /// The smaller, or the larger, of the operands, their subnormals flushed if <see cref="Ftz"/>. Of a number and a NaN the number, or with <paramref name="propagateNaN"/> a NaN; −0 is smaller than +0.
+    /// The smaller, or the larger, of the operands, their subnormals flushed if <see cref="Ftz"/>. Of a number and a NaN the number, or with
+    /// <paramref name="propagateNaN"/> a NaN; −0 is smaller than +0.
     /// </summary>
     /// <param name="d">The destination's row.</param>
     /// <param name="a">One source.</param>
