@@ -38,6 +38,9 @@ internal sealed record EmulatedTarget(int Major, int Minor, int MaxSharedMemoryP
     /// <summary>The number in the name, e.g. 80.</summary>
     public int Number => (10 * Major) + Minor;
 
+    /// <summary>How the tensor cores add floating-point products: what was measured on an H200 for sm_90, nothing measured for the others.</summary>
+    public MatrixSums MatrixSums => Number == 90 ? MatrixSums.Aligned : MatrixSums.Sequential;
+
     /// <summary>Finds an architecture.</summary>
     /// <param name="name">Its name, e.g. <c>sm_80</c>.</param>
     /// <exception cref="ArgumentException">There is none of that name.</exception>

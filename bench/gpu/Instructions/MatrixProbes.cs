@@ -18,6 +18,7 @@ internal static class MatrixProbes
         {
             yield return Random(operand, k, architecture);
             yield return Sums(operand, k, architecture);
+            yield return Edges(operand, k, architecture);
         }
 
         yield return Cut();
@@ -120,17 +121,68 @@ internal static class MatrixProbes
             sums.Add((tiny, cancel, small));
         }
 
-        double least = operand.Least;
         double[] subnormal = new double[k], one = new double[k];
-        subnormal[0] = least;
+        subnormal[0] = operand.Least;
         Array.Fill(one, 1);
         sums.Add((0, subnormal, one));
+        return Told(
+            operand,
+            layout,
+            architecture,
+            "sums",
+            sums,
+            $"0 … {k - 1}: 1 at that place of the sum and 2^-24 at all others; then with sign + and −: c = ±1 and terms ±2^-24, c = ∓1 and the same terms, c = ±1 and one term ±1.5 · 2^-24, "
+            + "±2^14 ∓ 2^14 + 2^-12 + c of 2^-12; last the smallest subnormal operand times 1");
+    }
+
+    /// <summary>
+    /// The ends of the range, in the first places of row 0 of A and column 0 of B: does a product that is zero, or one of a subnormal, make the other terms lose bits? What
+    /// becomes of sums that are subnormal or too large, of infinities, NaN and −0?
+    /// </summary>
+    private static Probe Edges(Operand operand, int k, int architecture)
+    {
+        double large = operand.Name == "f16" ? Math.ScaleB(1, 15) : Math.ScaleB(1, 127), least = operand.Least, one = 1 + Math.ScaleB(1, -23), c = float.Epsilon;
+        (double C, double[] A, double[] B)[] edges =
+        [
+            (one / 1024, [0], [large]),
+            (least * large * one, [least], [large]),
+            (least * large * one, [-least], [large]),
+            (large, [large, 0], [1, 0]),
+            (large, [large, large], [1, 1]),
+            (1, [large, -large], [large, large]),
+            (1, [double.PositiveInfinity], [1]),
+            (0, [double.PositiveInfinity], [0]),
+            (double.NegativeInfinity, [double.PositiveInfinity], [1]),
+            (double.NegativeInfinity, [1], [1]),
+            (double.NaN, [1], [1]),
+            (1, [double.NaN], [0]),
+            (-0.0, [-0.0, -0.0], [1, 1]),
+            (3 * c, [0], [1]),
+            (3 * c, [least], [least]),
+            (-3 * c, [operand.Root], [0.75 * operand.Root]),
+            (1.5 * Math.ScaleB(1, -126), [-operand.Root], [operand.Root]),
+        ];
+        return Told(
+            operand,
+            new MatrixLayout(k, operand.PerRegister),
+            architecture,
+            "edges",
+            [.. edges.Select(edge => (edge.C, Padded(edge.A), Padded(edge.B)))],
+            "L a large power of two, s the smallest subnormal, u = 1 + 2^-23, r² = 2^-150 (of f16 s): 0·L + u/1024, s·L + u·s·L, −s·L + u·s·L, L + L, L + L + L, L·L − L·L + 1, "
+            + "∞ + 1, ∞·0, ∞ − ∞, 1 − ∞, 1 + NaN, NaN·0 + 1, −0 − 0 − 0, 0 + 3·2^-149, s·s + 3·2^-149, 0.75·r² − 3·2^-149, 1.5·2^-126 − r²");
+
+        double[] Padded(double[] values) => [.. values, .. new double[k - values.Length]];
+    }
+
+    /// <summary>One sum a trial.</summary>
+    private static Probe Told(Operand operand, MatrixLayout layout, int architecture, string name, List<(double C, double[] A, double[] B)> sums, string meaning)
+    {
         uint[] words = new uint[sums.Count * 32 * layout.Words];
         for (int trial = 0; trial < sums.Count; trial++)
         {
             Warp warp = new(layout, operand, words.AsMemory(trial * 32 * layout.Words, 32 * layout.Words));
             warp.SetC(0, 0, (float)sums[trial].C);
-            for (int i = 0; i < k; i++)
+            for (int i = 0; i < layout.K; i++)
             {
                 warp.SetA(0, i, sums[trial].A[i]);
                 warp.SetB(i, 0, sums[trial].B[i]);
@@ -138,10 +190,9 @@ internal static class MatrixProbes
         }
 
         return new Probe(
-            $"mma.m16n8k{k}.{operand.Name}: sums", architecture, Instruction(layout, $"f32.{operand.Name}.{operand.Name}.f32", floating: true), layout.Words, 4, words, ResultKind.Single)
+            $"mma.m16n8k{layout.K}.{operand.Name}: {name}", architecture, Instruction(layout, $"f32.{operand.Name}.{operand.Name}.f32", floating: true), layout.Words, 4, words, ResultKind.Single)
         {
-            Meaning = $"0 … {k - 1}: 1 at that place of the sum and 2^-24 at all others; then with sign + and −: c = ±1 and terms ±2^-24, c = ∓1 and the same terms, c = ±1 and one term ±1.5 · 2^-24, "
-                + "±2^14 ∓ 2^14 + 2^-12 + c of 2^-12; last the smallest subnormal operand times 1",
+            Meaning = meaning,
         };
     }
 
@@ -195,6 +246,9 @@ internal static class MatrixProbes
     {
         /// <summary>The smallest subnormal number.</summary>
         public double Least => Name switch { "f16" => Math.ScaleB(1, -24), "bf16" => Math.ScaleB(1, -133), _ => Math.ScaleB(1, -136) };
+
+        /// <summary>A number whose square is 2^-150, or the smallest of f16.</summary>
+        public double Root => Name == "f16" ? Least : Math.ScaleB(1, -75);
     }
 
     /// <summary>The operands in a warp's input words.</summary>

@@ -14,7 +14,10 @@ namespace KernelAD.Emulator;
 /// </remarks>
 /// <param name="Type">F16, BF16, F16x2, BF16x2 or F32.</param>
 /// <param name="Rounding">Which neighbour.</param>
-/// <param name="Ftz">Whether subnormals, given and returned, count as zeros of their sign.</param>
+/// <param name="Ftz">
+/// Whether subnormals, given and returned, count as zeros of their sign. A result counts as it is before rounding: an H200 makes zero of what is below the
+/// smallest normal number and would have been rounded to it.
+/// </param>
 /// <param name="Saturate">Whether results are limited to 0…1, and NaN becomes 0.</param>
 /// <param name="Relu">Whether negative results become 0.</param>
 internal readonly unsafe record struct FloatArithmetic(
@@ -38,7 +41,10 @@ internal readonly unsafe record struct FloatArithmetic(
     /// <summary>d = √a.</summary>
     public void SquareRoot(uint* d, uint* a) => Execute<Root>(d, a, a, a);
 
-    /// <summary>The smaller, or the larger. Of a number and a NaN the number, or with <paramref name="propagateNaN"/> a NaN; −0 is smaller than +0.</summary>
+    /// <summary>
+    /// The smaller, or the larger, of the operands, their subnormals flushed if <see cref="Ftz"/>. Of a number and a NaN the number, or with
+    /// <paramref name="propagateNaN"/> a NaN; −0 is smaller than +0.
+    /// </summary>
     /// <param name="d">The destination's row.</param>
     /// <param name="a">One source.</param>
     /// <param name="b">The other source.</param>
@@ -49,7 +55,7 @@ internal readonly unsafe record struct FloatArithmetic(
     {
         for (int i = 0; i < Warp.Lanes; i += Vector256<uint>.Count)
         {
-            Vector256<uint> x = Vector256.Load(a + i), y = Vector256.Load(b + i);
+            Vector256<uint> x = Flush(Vector256.Load(a + i)), y = Flush(Vector256.Load(b + i));
             Vector256<uint> result = Type switch
             {
                 PtxType.F32 => Select(x.AsSingle(), y.AsSingle(), larger, propagateNaN).AsUInt32(),
@@ -91,6 +97,14 @@ internal readonly unsafe record struct FloatArithmetic(
         return HalfVectors.Canonicalize(selected);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private Vector256<uint> Flush(Vector256<uint> bits) => !Ftz ? bits : Type switch
+    {
+        PtxType.F32 => HalfVectors.FlushSubnormals(bits.AsSingle()).AsUInt32(),
+        PtxType.F16 or PtxType.F16x2 => HalfVectors.FlushSubnormals(bits.AsUInt16(), 0x0400).AsUInt32(),
+        _ => HalfVectors.FlushSubnormals(bits.AsUInt16(), 0x0080).AsUInt32(),
+    };
+
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Execute<TOperation>(uint* d, uint* a, uint* b, uint* c)
         where TOperation : IOperation
@@ -114,12 +128,7 @@ internal readonly unsafe record struct FloatArithmetic(
             return Saturate ? 0 : (uint)format.CanonicalNaN;
         }
 
-        uint bits = (uint)format.Round(exact, Rounding);
-        if (Ftz && format.IsSubnormal(bits))
-        {
-            bits = (uint)format.ZeroLike(bits);
-        }
-
+        uint bits = (uint)format.Round(Ftz && Math.Abs(exact) < format.SmallestNormal ? Math.CopySign(0, exact) : exact, Rounding);
         return format.IsNegative(bits) && (Saturate || Relu) ? 0 : Saturate ? Math.Min(bits, (uint)format.One) : bits;
     }
 

@@ -25,6 +25,9 @@ internal sealed record FloatFormat(int Precision, int ExponentBits, int Padding 
     /// <summary>+1.</summary>
     public ulong One => (ulong)Bias << (FractionBits + Padding);
 
+    /// <summary>The smallest normal number.</summary>
+    public double SmallestNormal => Math.ScaleB(1, 1 - Bias);
+
     private int FractionBits => Precision - 1;
 
     private int Bias => (1 << (ExponentBits - 1)) - 1;

@@ -75,4 +75,14 @@ internal static class HalfVectors
         Vector256<uint> subnormal = Vector256.LessThan(bits & Vector256.Create(0x7FFFFFFFu), Vector256.Create(0x00800000u));
         return Vector256.ConditionalSelect(subnormal, bits & Vector256.Create(0x80000000u), bits).AsSingle();
     }
+
+    /// <summary>The same for numbers of 16 bits.</summary>
+    /// <param name="values">The numbers.</param>
+    /// <param name="smallestNormal">The smallest normal number's bits.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<ushort> FlushSubnormals(Vector256<ushort> values, ushort smallestNormal)
+    {
+        Vector256<ushort> sign = Vector256.Create((ushort)0x8000);
+        return Vector256.ConditionalSelect(Vector256.LessThan(values & ~sign, Vector256.Create(smallestNormal)), values & sign, values);
+    }
 }

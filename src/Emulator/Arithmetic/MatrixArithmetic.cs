@@ -9,10 +9,9 @@ namespace KernelAD.Emulator;
 /// </summary>
 /// <remarks>
 /// <para>
-/// Accumulation. PTX leaves order and rounding of the sums open, beyond "at least single precision". Here each element of D is ((C + A₀B₀) + A₁B₁) + … in
-/// ascending k, each step one fused multiply-add in binary32: products are exact, sums are rounded to nearest. Hardware adds several products at
-/// once, aligned to the largest and truncated; a kernel must not depend on the last bits of either. f16 accumulators are summed in binary32, too, and rounded
-/// once, at the end. Integer sums are exact modulo 2³², or with <c>.satfinite</c> the exact sum limited to s32.
+/// Accumulation. PTX leaves order and rounding of the sums open, beyond "at least single precision": <see cref="MatrixSums"/> has the ways of adding, and a
+/// kernel must not depend on the last bits of any. f16 accumulators are summed in binary32, too, and rounded once, at the end. Integer sums are exact modulo
+/// 2³², or with <c>.satfinite</c> the exact sum limited to s32.
 /// </para>
 /// <para>
 /// Values. f16 and bf16 subnormals count. tf32 operands lose their low 13 bits: they are cut off, as hardware does, and not rounded. NaN and infinity spread
@@ -97,7 +96,7 @@ internal static unsafe class MatrixArithmetic
 
         if (form.Accumulator == PtxType.F32)
         {
-            MultiplyAdd<TElement>(blocks, (float**)d, left, right, (float**)c);
+            Sum<TElement>(form, (float**)d, left, right, (float**)c);
             return;
         }
 
@@ -105,9 +104,23 @@ internal static unsafe class MatrixArithmetic
         float** registers = stackalloc float*[] { sums, sums + Warp.Lanes, sums + (2 * Warp.Lanes), sums + (3 * Warp.Lanes) };
         UnpackHalves(registers[0], c[0]);
         UnpackHalves(registers[2], c[1]);
-        MultiplyAdd<TElement>(blocks, registers, left, right, registers);
+        Sum<TElement>(form, registers, left, right, registers);
         PackHalves(d[0], registers[0]);
         PackHalves(d[1], registers[2]);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Sum<TElement>(in MatrixForm form, float** d, float* left, float* right, float** c)
+        where TElement : IElement
+    {
+        if (form.Sums == MatrixSums.Aligned)
+        {
+            AlignedSums.MultiplyAdd(form, d, left, right, c);
+        }
+        else
+        {
+            MultiplyAdd<TElement>(form.RegistersOfB, d, left, right, c);
+        }
     }
 
     /// <summary>16 rows: D's registers 0 and 1 are the even and the odd columns of rows 0 to 7, registers 2 and 3 those of rows 8 to 15.</summary>
@@ -140,6 +153,25 @@ internal static unsafe class MatrixArithmetic
             upper.Store(d[0], d[1], lanes);
             lower.Store(d[2], d[3], lanes);
         }
+    }
+
+    /// <summary>A row of C or D, in the working order.</summary>
+    /// <param name="even">The register of the even columns.</param>
+    /// <param name="odd">The register of the odd columns.</param>
+    /// <param name="lanes">The row's first lane.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> LoadRow(float* even, float* odd, int lanes) => Vector256.Create(Vector128.Load(even + lanes), Vector128.Load(odd + lanes));
+
+    /// <summary>Stores a row of D.</summary>
+    /// <param name="even">The register of the even columns.</param>
+    /// <param name="odd">The register of the odd columns.</param>
+    /// <param name="lanes">The row's first lane.</param>
+    /// <param name="row">The row, in the working order.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreRow(float* even, float* odd, int lanes, Vector256<float> row)
+    {
+        row.GetLower().Store(even + lanes);
+        row.GetUpper().Store(odd + lanes);
     }
 
     [SkipLocalsInit]
@@ -271,10 +303,10 @@ internal static unsafe class MatrixArithmetic
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public Rows(float* even, float* odd, int lanes)
         {
-            _first = Load(even, odd, lanes);
-            _second = Load(even, odd, lanes + Threads);
-            _third = Load(even, odd, lanes + (2 * Threads));
-            _fourth = Load(even, odd, lanes + (3 * Threads));
+            _first = LoadRow(even, odd, lanes);
+            _second = LoadRow(even, odd, lanes + Threads);
+            _third = LoadRow(even, odd, lanes + (2 * Threads));
+            _fourth = LoadRow(even, odd, lanes + (3 * Threads));
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -289,21 +321,10 @@ internal static unsafe class MatrixArithmetic
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public readonly void Store(float* even, float* odd, int lanes)
         {
-            Store(even, odd, lanes, _first);
-            Store(even, odd, lanes + Threads, _second);
-            Store(even, odd, lanes + (2 * Threads), _third);
-            Store(even, odd, lanes + (3 * Threads), _fourth);
-        }
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static Vector256<float> Load(float* even, float* odd, int lanes) => Vector256.Create(Vector128.Load(even + lanes), Vector128.Load(odd + lanes));
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static void Store(float* even, float* odd, int lanes, Vector256<float> row)
-        {
-            row = HalfVectors.Canonicalize(row);
-            row.GetLower().Store(even + lanes);
-            row.GetUpper().Store(odd + lanes);
+            StoreRow(even, odd, lanes, HalfVectors.Canonicalize(_first));
+            StoreRow(even, odd, lanes + Threads, HalfVectors.Canonicalize(_second));
+            StoreRow(even, odd, lanes + (2 * Threads), HalfVectors.Canonicalize(_third));
+            StoreRow(even, odd, lanes + (3 * Threads), HalfVectors.Canonicalize(_fourth));
         }
     }
 

@@ -9,7 +9,9 @@ namespace KernelAD.Emulator;
 /// <param name="B">Type of B's elements.</param>
 /// <param name="Accumulator">Type of the elements of C and D.</param>
 /// <param name="Saturate">Whether integer sums stop at the limits (<c>.satfinite</c>) instead of wrapping.</param>
-internal readonly record struct MatrixForm(int M, int K, PtxType A, PtxType B, PtxType Accumulator, bool Saturate = false)
+/// <param name="Sums">How floating-point products are added: PTX leaves that to the architecture.</param>
+internal readonly record struct MatrixForm(
+    int M, int K, PtxType A, PtxType B, PtxType Accumulator, bool Saturate = false, MatrixSums Sums = MatrixSums.Sequential)
 {
     /// <summary>Columns of B and D; PTX has no other for these types.</summary>
     public const int N = 8;
@@ -25,6 +27,9 @@ internal readonly record struct MatrixForm(int M, int K, PtxType A, PtxType B, P
         _ => false,
     };
 
+    /// <summary>Elements of A or B that a register holds.</summary>
+    public int PerRegister => 32 / BitsOf(A);
+
     /// <summary>32-bit registers that hold A.</summary>
     public int RegistersOfA => M * K * BitsOf(A) / (32 * Warp.Lanes);
 
@@ -37,8 +42,10 @@ internal readonly record struct MatrixForm(int M, int K, PtxType A, PtxType B, P
     /// <summary>Multiplications and additions of one instruction, counted as profilers do.</summary>
     public int Operations => 2 * M * N * K;
 
-    /// <summary>The form as PTX writes it, e.g. <c>m16n8k16.f32.f16.f16.f32</c>.</summary>
-    public override string ToString() => $"m{M}n{N}k{K}.{Accumulator}.{A}.{B}.{Accumulator}{(Saturate ? ".satfinite" : "")}".ToLowerInvariant();
+    /// <summary>The form as PTX writes it, e.g. <c>m16n8k16.f32.f16.f16.f32</c>, and its sums if they are aligned.</summary>
+    public override string ToString() =>
+        $"m{M}n{N}k{K}.{Accumulator}.{A}.{B}.{Accumulator}{(Saturate ? ".satfinite" : "")}".ToLowerInvariant()
+        + (Sums == MatrixSums.Aligned ? ", aligned sums" : "");
 
     private static int BitsOf(PtxType format) => format switch
     {

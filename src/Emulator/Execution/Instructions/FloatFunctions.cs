@@ -9,6 +9,8 @@ namespace KernelAD.Emulator;
 /// </summary>
 internal static class FloatFunctions
 {
+    private const float SmallestNormal = 1.17549435e-38f;
+
     internal readonly struct Add : Lanes.IBinary
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -43,13 +45,26 @@ internal static class FloatFunctions
         public static Vector256<uint> Invoke(Vector256<uint> a, Vector256<uint> b) => Flush(T.Invoke(Flush(a), Flush(b)));
     }
 
-    /// <summary>As <see cref="Flushed{T}"/>, of three vectors.</summary>
-    /// <typeparam name="T">The function.</typeparam>
-    internal readonly struct Flushed3<T> : Lanes.ITernary
-        where T : Lanes.ITernary
+    /// <summary>The product of numbers whose subnormals, and its own, count as zeros (<c>.ftz</c>).</summary>
+    internal readonly struct MultiplyFlushed : Lanes.IBinary
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static Vector256<uint> Invoke(Vector256<uint> a, Vector256<uint> b, Vector256<uint> c) => Flush(T.Invoke(Flush(a), Flush(b), Flush(c)));
+        public static Vector256<uint> Invoke(Vector256<uint> a, Vector256<uint> b)
+        {
+            Vector256<float> x = Flush(a).AsSingle(), y = Flush(b).AsSingle();
+            return FlushResult(x * y, x, y, Vector256.Create(-0f));
+        }
+    }
+
+    /// <summary>The fused product and sum of numbers whose subnormals, and its own, count as zeros (<c>.ftz</c>).</summary>
+    internal readonly struct FusedMultiplyAddFlushed : Lanes.ITernary
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector256<uint> Invoke(Vector256<uint> a, Vector256<uint> b, Vector256<uint> c)
+        {
+            Vector256<float> x = Flush(a).AsSingle(), y = Flush(b).AsSingle(), z = Flush(c).AsSingle();
+            return FlushResult(Vector256.FusedMultiplyAdd(x, y, z), x, y, z);
+        }
     }
 
     internal readonly struct Negate : Lanes.IUnary
@@ -161,4 +176,23 @@ internal static class FloatFunctions
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<uint> Flush(Vector256<uint> a) => HalfVectors.FlushSubnormals(a.AsSingle()).AsUInt32();
+
+    /// <summary>x·y + z, rounded, with a zero for what was subnormal before it was rounded.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<uint> FlushResult(Vector256<float> rounded, Vector256<float> x, Vector256<float> y, Vector256<float> z) =>
+        Vector256.EqualsAny(Vector256.Abs(rounded), Vector256.Create(SmallestNormal)) ? FlushRoundedUp(rounded, x, y, z) : Flush(rounded.AsUInt32());
+
+    /// <summary>The same where the smallest normal number is among the results and may have come from below.</summary>
+    private static Vector256<uint> FlushRoundedUp(Vector256<float> rounded, Vector256<float> x, Vector256<float> y, Vector256<float> z)
+    {
+        for (int i = 0; i < Vector256<float>.Count; i++)
+        {
+            if (Math.Abs(rounded[i]) == SmallestNormal && Math.Abs(FloatArithmetic.AddToOdd((double)x[i] * y[i], z[i])) < SmallestNormal)
+            {
+                rounded = rounded.WithElement(i, MathF.CopySign(0, rounded[i]));
+            }
+        }
+
+        return Flush(rounded.AsUInt32());
+    }
 }

@@ -8,7 +8,7 @@ internal static unsafe class MatrixInstructions
     /// <summary>Packs a form into <see cref="Op.Immediate"/>.</summary>
     /// <param name="form">The form.</param>
     public static long Pack(MatrixForm form) => (uint)form.M | ((long)form.K << 8) | ((long)form.A << 16) | ((long)form.B << 24) | ((long)form.Accumulator << 32)
-        | (form.Saturate ? 1L << 40 : 0);
+        | (form.Saturate ? 1L << 40 : 0) | ((long)form.Sums << 48);
 
     /// <summary>Multiplications and additions of an instruction.</summary>
     /// <param name="packed">The packed form.</param>
@@ -92,5 +92,5 @@ internal static unsafe class MatrixInstructions
     }
 
     private static MatrixForm Unpack(long packed) => new(
-        (byte)packed, (byte)(packed >> 8), (PtxType)(byte)(packed >> 16), (PtxType)(byte)(packed >> 24), (PtxType)(byte)(packed >> 32), packed >> 40 != 0);
+        (byte)packed, (byte)(packed >> 8), (PtxType)(byte)(packed >> 16), (PtxType)(byte)(packed >> 24), (PtxType)(byte)(packed >> 32), (byte)(packed >> 40) != 0, (MatrixSums)(packed >> 48));
 }

@@ -599,11 +599,11 @@ internal sealed unsafe partial class InstructionSelector
                 break;
             case "mul":
                 Two(isHalf ? simple : OpClass.Fmul, type, !isFast ? &ArithmeticInstructions.Multiply
-                    : isFlushed ? &Lanes.Binary<FloatFunctions.Flushed<FloatFunctions.Multiply>> : &Lanes.Binary<FloatFunctions.Multiply>, packed);
+                    : isFlushed ? &Lanes.Binary<FloatFunctions.MultiplyFlushed> : &Lanes.Binary<FloatFunctions.Multiply>, packed);
                 break;
             case "fma":
                 Three(isPair ? OpClass.Half2Fma : isHalf ? OpClass.HalfFma : OpClass.Ffma, type, type, !isFast ? &ArithmeticInstructions.FusedMultiplyAdd
-                    : isFlushed ? &Lanes.Ternary<FloatFunctions.Flushed3<FloatFunctions.FusedMultiplyAdd>> : &Lanes.Ternary<FloatFunctions.FusedMultiplyAdd>, packed);
+                    : isFlushed ? &Lanes.Ternary<FloatFunctions.FusedMultiplyAddFlushed> : &Lanes.Ternary<FloatFunctions.FusedMultiplyAdd>, packed);
                 break;
             case "div" when type == PtxType.F32:
                 Two(OpClass.Special, type, rounding switch

@@ -331,7 +331,7 @@ internal sealed unsafe partial class InstructionSelector
         }
 
         ReadOnlySpan<char> depth = shape.AsSpan(shape.IndexOf('k', StringComparison.Ordinal) + 1);
-        MatrixForm form = new(shape[1] == '8' ? 8 : 16, int.Parse(depth, CultureInfo.InvariantCulture), a, b, c, isSaturated);
+        MatrixForm form = new(shape[1] == '8' ? 8 : 16, int.Parse(depth, CultureInfo.InvariantCulture), a, b, c, isSaturated, _target.MatrixSums);
         if (!form.IsSupported)
         {
             throw Refuse();
