@@ -15,18 +15,18 @@ internal static unsafe class ProductTimes
     private const int Rounds = 5;
 
     /// <summary>Milliseconds of work between two events: launches are captured into a graph, so that the host's part of a launch does not count.</summary>
-    private const double RoundLength = 4;
+    private const double RoundLength = 2;
 
     /// <summary>
-    /// Rows, columns, length of the sums: ViTAD's layers at batch 1, 8 and 32, VT-ADL's, UniAD's and ADTR's at batch 1 and 8, InTra's with 64 windows,
-    /// UTRAD's on its finest level, and a cube.
+    /// Rows, columns, length of the sums: ViTAD's layers at batch 1, 8 and 32, VT-ADL's, UniAD's and ADTR's at batch 1 and 8, InTra's with all
+    /// windows of a picture, a quarter of them, and cubes.
     /// </summary>
     public static IReadOnlyList<(int M, int N, int K)> Shapes { get; } =
     [
         .. Layers([1, 8, 32], 257, (1152, 384), (384, 384), (1536, 384), (384, 1536)),
         .. Layers([1, 8], 197, (2304, 768), (768, 768), (3072, 768), (768, 3072)),
         .. Layers([1, 8], 196, (256, 272), (512, 256), (256, 256), (1024, 256), (256, 1024), (272, 256)),
-        (3136, 1024, 512), (3136, 256, 1024), (3136, 2048, 512), (3136, 512, 2048), (1024, 1024, 1024), (4096, 4096, 4096),
+        (12544, 1024, 512), (12544, 256, 1024), (12544, 512, 512), (12544, 2048, 512), (12544, 512, 2048), (3136, 1024, 512), (3136, 256, 1024), (3136, 2048, 512), (3136, 512, 2048), (1024, 1024, 1024), (4096, 4096, 4096),
     ];
 
     /// <summary>Times all of them in every precision that the device has.</summary>
@@ -43,11 +43,13 @@ internal static unsafe class ProductTimes
         {
             foreach (StorageType type in (StorageType[])[StorageType.Half, StorageType.Float, StorageType.Tf32])
             {
-                LinearChoice chosen = LinearTiles.Choose(m, n, k, type, device.Description.Multiprocessors);
-                if (!KernelLibrary.Embedded[chosen.Kernel].Targets.Contains(session.Target))
+                LinearChoice[] choices = [.. LinearTiles.All(m, n, k, type, device.Description.Multiprocessors).Where(c => session.Has(c.Kernel))];
+                if (choices.Length == 0)
                 {
                     continue;
                 }
+
+                LinearChoice chosen = LinearTiles.Choose(session, m, n, k, type);
 
                 using DeviceMemory x = Random(session, stream, (long)m * k, type);
                 using DeviceMemory weight = Random(session, stream, (long)LinearPanels.PaddedColumns(n) / LinearPanels.Columns * LinearPanels.PanelBytes(k, type) / type.Bytes(), type);
@@ -64,7 +66,7 @@ internal static unsafe class ProductTimes
                     YStride = n,
                     Type = type,
                 };
-                foreach (LinearChoice choice in LinearTiles.All(m, n, k, type, device.Description.Multiprocessors))
+                foreach (LinearChoice choice in choices)
                 {
                     using DeviceMemory workspace = driver.AllocateDevice(session.Context, 4 * LinearLaunches.WorkspaceLength(choice));
                     IReadOnlyList<KernelLaunch> launches = LinearLaunches.Product(session, choice, arguments, choice.Splits == 1 ? 0 : (long)workspace.Address.Value);
@@ -156,9 +158,10 @@ internal static unsafe class ProductTimes
     /// <summary>Numbers in (−1, 1): the power that a GPU draws, and so its clock, depends on the bits.</summary>
     private static DeviceMemory Random(CudaSession session, CudaStream stream, long count, StorageType type)
     {
+        const int Period = 1 << 16;
         Random random = new(1);
         byte[] bytes = new byte[count * type.Bytes()];
-        for (int i = 0; i < count; i++)
+        for (int i = 0; i < Math.Min(count, Period); i++)
         {
             float value = (2 * random.NextSingle()) - 1;
             if (type == StorageType.Half)
@@ -169,6 +172,12 @@ internal static unsafe class ProductTimes
             {
                 MemoryMarshal.Cast<byte, float>(bytes.AsSpan())[i] = type == StorageType.Tf32 ? LinearPanels.RoundToTf32(value) : value;
             }
+        }
+
+        int period = Period * type.Bytes();
+        for (int at = period; at < bytes.Length; at += period)
+        {
+            bytes.AsSpan(0, Math.Min(period, bytes.Length - at)).CopyTo(bytes.AsSpan(at));
         }
 
         DeviceMemory memory = session.Driver.AllocateDevice(session.Context, bytes.Length);

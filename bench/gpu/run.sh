@@ -139,9 +139,9 @@ else
     fi
     for precision in $precisions; do
         ! wanted bench || for model in $published; do
-            bench "$model-full" "$precision" "$out/models/$model-full.safetensors" 1,8 1
+            bench "$model-full" "$precision" "$out/models/$model-full.safetensors" 1,8 0.7
         done
-        ! wanted bench || bench intra-fabric "$precision" kernelad/samples/fabric/intra-fabric.safetensors 1,8,32 1
+        ! wanted bench || bench intra-fabric "$precision" kernelad/samples/fabric/intra-fabric.safetensors 1,8,32 0.7
         ! wanted profile || for model in $published; do
             profile "$model-full" "$precision" "$out/models/$model-full.safetensors" 20
         done

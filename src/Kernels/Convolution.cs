@@ -14,16 +14,18 @@ internal static class Convolution
     /// <summary>The kernels to compile.</summary>
     public static IEnumerable<KernelDefinition> Definitions()
     {
-        MainLoop exact = new("FFMA", 0.78), fast128 = new("HMMA", 0.43), fast64 = new("HMMA", 0.21);
+        MainLoop exact = new("FFMA", 0.78), fast128 = new("HMMA", 0.43), fast128Of8 = new("HMMA", 0.32), fast64 = new("HMMA", 0.21);
         yield return Kernel("convolution_fp32_64", 4, Linear.ExactBytes64, 104, Exact<Exact64, AsyncCopy>, Exact<Exact64, DirectCopy>, exact);
         yield return Kernel("convolution_fp16_128", 2, Linear.FastBytes128, 224, Fast<Fast128, HalfUnit, AsyncCopy>, Fast<Fast128, HalfUnitTuring, DirectCopy>, fast128);
+        yield return Kernel("convolution_fp16_128of8", 2, Linear.FastBytes128, 128, Fast<Fast128Of8, HalfUnit, AsyncCopy>, null, fast128Of8, threads: 256);
         yield return Kernel("convolution_fp16_64", 4, Linear.FastBytes64, 120, Fast<Fast64, HalfUnit, AsyncCopy>, Fast<Fast64, HalfUnitTuring, DirectCopy>, fast64);
         yield return Kernel("convolution_tf32_128", 2, Linear.FastBytes128, 224, Fast<Fast128, Tf32Unit, AsyncCopy>, null, fast128);
+        yield return Kernel("convolution_tf32_128of8", 2, Linear.FastBytes128, 128, Fast<Fast128Of8, Tf32Unit, AsyncCopy>, null, fast128Of8, threads: 256);
         yield return Kernel("convolution_tf32_64", 4, Linear.FastBytes64, 120, Fast<Fast64, Tf32Unit, AsyncCopy>, null, fast64);
 
         static KernelDefinition Kernel(
-            string name, int minBlocks, int sharedBytes, int registers, Action<ConvolutionArguments> ampere, Action<ConvolutionArguments>? turing, MainLoop loop) =>
-            KernelCatalog.Kernel(name, threads: 128, minBlocks, sharedBytes, registers, ampere, turing, loop);
+            string name, int minBlocks, int sharedBytes, int registers, Action<ConvolutionArguments> ampere, Action<ConvolutionArguments>? turing, MainLoop loop, int threads = 128) =>
+            KernelCatalog.Kernel(name, threads, minBlocks, sharedBytes, registers, ampere, turing, loop);
     }
 
     /// <summary>fp32 in FFMA.</summary>

@@ -15,10 +15,9 @@ internal static class Epilogue
     {
         if (row < a.M && column < a.N)
         {
-            EpilogueColumns columns = Columns(a, column);
-            F4 residual = Residual(a, row, column);
-            v = Apply(a.Function, Before(a, columns, v, residual));
-            StoreRow(a, y, row, column, After(a, columns, v, residual));
+            F4 bias = Bias(a, column), residual = Residual(a, row, column);
+            v = Apply(a.Function, Before(a, column, bias, v, residual));
+            StoreRow(a, y, row, column, After(a, column, v, residual));
         }
     }
 
@@ -31,10 +30,10 @@ internal static class Epilogue
     /// <param name="row">The first row.</param>
     /// <param name="step">Distance of the rows.</param>
     /// <param name="column">The first column.</param>
-    /// <param name="columns">What belongs to the columns.</param>
+    /// <param name="bias">The columns' bias.</param>
     /// <param name="v">The sums.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void StoreRows(LinearArguments a, long y, int row, int step, int column, EpilogueColumns columns, EpilogueRows v)
+    public static void StoreRows(LinearArguments a, long y, int row, int step, int column, F4 bias, EpilogueRows v)
     {
         if (column < a.N)
         {
@@ -47,37 +46,29 @@ internal static class Epilogue
                 residual.R3 = ResidualOrZero(a, row + (3 * step), column);
             }
 
-            v.R0 = Before(a, columns, v.R0, residual.R0);
-            v.R1 = Before(a, columns, v.R1, residual.R1);
-            v.R2 = Before(a, columns, v.R2, residual.R2);
-            v.R3 = Before(a, columns, v.R3, residual.R3);
+            v.R0 = Before(a, column, bias, v.R0, residual.R0);
+            v.R1 = Before(a, column, bias, v.R1, residual.R1);
+            v.R2 = Before(a, column, bias, v.R2, residual.R2);
+            v.R3 = Before(a, column, bias, v.R3, residual.R3);
             v = Apply(a.Function, v);
-            StoreRow(a, y, row, column, After(a, columns, v.R0, residual.R0));
-            StoreRow(a, y, row + step, column, After(a, columns, v.R1, residual.R1));
-            StoreRow(a, y, row + (2 * step), column, After(a, columns, v.R2, residual.R2));
-            StoreRow(a, y, row + (3 * step), column, After(a, columns, v.R3, residual.R3));
+            StoreRow(a, y, row, column, After(a, column, v.R0, residual.R0));
+            StoreRow(a, y, row + step, column, After(a, column, v.R1, residual.R1));
+            StoreRow(a, y, row + (2 * step), column, After(a, column, v.R2, residual.R2));
+            StoreRow(a, y, row + (3 * step), column, After(a, column, v.R3, residual.R3));
         }
     }
 
-    /// <summary>Bias and scale of four columns.</summary>
+    /// <summary>The bias of four columns; zeros if there is none.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static EpilogueColumns Columns(LinearArguments a, int column)
+    public static F4 Bias(LinearArguments a, int column)
     {
-        EpilogueColumns columns = default;
-        if (column < a.N)
+        F4 bias = default;
+        if (a.Bias != 0 && column < a.N)
         {
-            if (a.Bias != 0)
-            {
-                columns.Bias = Global.Float4(a.Bias + ((long)column * sizeof(float)));
-            }
-
-            if (a.Scale != 0)
-            {
-                columns.Scale = Global.Float4(a.Scale + ((long)column * sizeof(float)));
-            }
+            bias = Global.Float4(a.Bias + ((long)column * sizeof(float)));
         }
 
-        return columns;
+        return bias;
     }
 
     /// <summary>f of four values.</summary>
@@ -175,29 +166,29 @@ internal static class Epilogue
 
     /// <summary>What f is applied to.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static F4 Before(LinearArguments a, EpilogueColumns columns, F4 v, F4 residual)
+    private static F4 Before(LinearArguments a, int column, F4 bias, F4 v, F4 residual)
     {
-        v.X += columns.Bias.X;
-        v.Y += columns.Bias.Y;
-        v.Z += columns.Bias.Z;
-        v.W += columns.Bias.W;
-        return a.ActivateSum != 0 ? ScaledAndAdded(a, columns, v, residual) : v;
+        v.X += bias.X;
+        v.Y += bias.Y;
+        v.Z += bias.Z;
+        v.W += bias.W;
+        return a.ActivateSum != 0 ? ScaledAndAdded(a, column, v, residual) : v;
     }
 
     /// <summary>What becomes of f's result.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static F4 After(LinearArguments a, EpilogueColumns columns, F4 v, F4 residual) =>
-        a.ActivateSum == 0 ? ScaledAndAdded(a, columns, v, residual) : v;
+    private static F4 After(LinearArguments a, int column, F4 v, F4 residual) => a.ActivateSum == 0 ? ScaledAndAdded(a, column, v, residual) : v;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static F4 ScaledAndAdded(LinearArguments a, EpilogueColumns columns, F4 v, F4 residual)
+    private static F4 ScaledAndAdded(LinearArguments a, int column, F4 v, F4 residual)
     {
         if (a.Scale != 0)
         {
-            v.X *= columns.Scale.X;
-            v.Y *= columns.Scale.Y;
-            v.Z *= columns.Scale.Z;
-            v.W *= columns.Scale.W;
+            F4 scale = Global.Float4(a.Scale + ((long)column * sizeof(float)));
+            v.X *= scale.X;
+            v.Y *= scale.Y;
+            v.Z *= scale.Z;
+            v.W *= scale.W;
         }
 
         v.X += residual.X;
@@ -253,16 +244,6 @@ internal static class Epilogue
             Results.Store(y, ((long)row * a.YStride) + column, v, Numbers.Min(a.N - column, 4), a.Type, a.Vectors != 0);
         }
     }
-}
-
-/// <summary>What an epilogue needs to know of four neighbouring columns.</summary>
-internal struct EpilogueColumns
-{
-    /// <summary>bias, or 0.</summary>
-    public F4 Bias;
-
-    /// <summary>scale, if there is one.</summary>
-    public F4 Scale;
 }
 
 /// <summary>Four neighbouring columns of four rows.</summary>

@@ -42,12 +42,14 @@ internal static class Linear
     public static IEnumerable<KernelDefinition> Definitions()
     {
         const int ExactBytes128 = 2 * ExactTile * (128 + 4 + 128) * sizeof(float);
-        MainLoop exact128 = new("FFMA", 0.86), exact64 = new("FFMA", 0.80), fast128 = new("HMMA", 0.50), fast64 = new("HMMA", 0.25);
+        MainLoop exact128 = new("FFMA", 0.86), exact64 = new("FFMA", 0.80), fast128 = new("HMMA", 0.50), fast128Of8 = new("HMMA", 0.38), fast64 = new("HMMA", 0.25);
         yield return Kernel("linear_fp32_128", 256, 2, ExactBytes128, 128, Exact<Exact128, AsyncCopy>, Exact<Exact128, DirectCopy>, exact128);
         yield return Kernel("linear_fp32_64", 128, 4, ExactBytes64, 104, Exact<Exact64, AsyncCopy>, Exact<Exact64, DirectCopy>, exact64);
         yield return Kernel("linear_fp16_128", 128, 2, FastBytes128, 224, Fast<Fast128, HalfUnit, AsyncCopy>, Fast<Fast128, HalfUnitTuring, DirectCopy>, fast128);
+        yield return Kernel("linear_fp16_128of8", 256, 2, FastBytes128, 128, Fast<Fast128Of8, HalfUnit, AsyncCopy>, null, fast128Of8);
         yield return Kernel("linear_fp16_64", 128, 4, FastBytes64, 120, Fast<Fast64, HalfUnit, AsyncCopy>, Fast<Fast64, HalfUnitTuring, DirectCopy>, fast64);
         yield return Kernel("linear_tf32_128", 128, 2, FastBytes128, 216, Fast<Fast128, Tf32Unit, AsyncCopy>, null, fast128);
+        yield return Kernel("linear_tf32_128of8", 256, 2, FastBytes128, 128, Fast<Fast128Of8, Tf32Unit, AsyncCopy>, null, fast128Of8);
         yield return Kernel("linear_tf32_64", 128, 4, FastBytes64, 120, Fast<Fast64, Tf32Unit, AsyncCopy>, null, fast64);
 
         Action<LinearArguments> reduce = Reduce;
@@ -173,15 +175,15 @@ internal static class Linear
         TTile sums = default;
         TUnit unit = default;
         TCopy copy = default;
-        int thread = Threads.Index, warpSide = sums.Side, side = 2 * warpSide;
+        int thread = Threads.Index, side = 2 * sums.Rows, warpsAcross = side / sums.Columns, rowStep = 16 * warpsAcross;
         uint operandBytes = (uint)side * FastTileBytes, stageBytes = 2 * operandBytes;
         uint smem = Shared.Base();
         int kBytes = a.K * unit.ElementBytes, allTiles = (kBytes + FastTileBytes - 1) / FastTileBytes, firstTile = Grid.IdxZ * a.TilesPerSplit;
         int tiles = Numbers.Min(allTiles - firstTile, a.TilesPerSplit);
 
-        // A thread copies one chunk of every 32nd row of both operands.
+        // A thread copies one chunk of every 32nd row of both operands, of every 64th where there are twice the threads.
         int chunk = thread & 3, row = thread >> 2;
-        rows.Start(a, unit, (Grid.IdxY * side) + row, (firstTile * FastTileBytes) + (chunk * 16));
+        rows.Start(a, unit, (Grid.IdxY * side) + row, rowStep, (firstTile * FastTileBytes) + (chunk * 16));
         int bytesLeft = kBytes - (firstTile * FastTileBytes) - (chunk * 16);
         uint target = smem + (uint)((row * FastTileBytes) + ((chunk ^ ((row >> 1) & 3)) << 4));
         long panelBytes = (long)allTiles * PanelTileBytes;
@@ -190,7 +192,7 @@ internal static class Linear
         long second = w + panelBytes;
         for (int stage = 0; stage < sums.Stages - 1; stage++)
         {
-            LoadFast(copy, unit, side, rows, target + ((uint)stage * stageBytes), bytesLeft, w, second);
+            LoadFast(copy, unit, side, rowStep, rows, target + ((uint)stage * stageBytes), bytesLeft, w, second);
             rows.Advance();
             w += PanelTileBytes;
             second += PanelTileBytes;
@@ -198,7 +200,7 @@ internal static class Linear
         }
 
         // ldmatrix: lane → row and chunk of the piece that it addresses; x in the order of the product's four registers, W for two times 8 columns.
-        int lane = thread & 31, warp = thread >> 5, warpRow = (warp >> 1) * warpSide, warpColumn = (warp & 1) * warpSide;
+        int lane = thread & 31, warp = thread >> 5, warpRow = (warp / warpsAcross) * sums.Rows, warpColumn = (warp % warpsAcross) * sums.Columns;
         int xRow = lane & 15, wRow = (lane & 7) + ((lane >> 4) << 3);
         uint xRead = smem + (uint)(((warpRow + xRow) * FastTileBytes) + (((lane >> 4) ^ ((xRow >> 1) & 3)) << 4));
         uint wRead = smem + operandBytes + (uint)(((warpColumn + wRow) * FastTileBytes) + ((((lane >> 3) & 1) ^ ((wRow >> 1) & 3)) << 4));
@@ -217,7 +219,7 @@ internal static class Linear
             Threads.Barrier();
 
             // Beyond the split this fetches what nobody reads, beyond K zeros: cheaper than a branch.
-            LoadFast(copy, unit, side, rows, target + write, bytesLeft, w, second);
+            LoadFast(copy, unit, side, rowStep, rows, target + write, bytesLeft, w, second);
             rows.Advance();
             w += PanelTileBytes;
             second += PanelTileBytes;
@@ -235,23 +237,23 @@ internal static class Linear
         // By way of shared memory a lane gets four neighbouring columns, so that rows are stored whole; each warp uses its own part.
         Threads.Barrier();
         long y = a.Y + ((long)Grid.IdxZ * a.M * a.YStride * sizeof(float));
-        uint rowBytes = (uint)(warpSide * sizeof(float)) + FastStaging.Gap, own = smem + ((uint)warp * 16 * rowBytes);
+        uint rowBytes = (uint)(sums.Columns * sizeof(float)) + FastStaging.Gap, own = smem + ((uint)warp * 16 * rowBytes);
         uint stageTarget = own + ((uint)(lane >> 2) * rowBytes) + ((uint)(lane & 3) * 8);
         int firstRow = (Grid.IdxY * side) + warpRow, firstColumn = (Grid.IdxX * side) + warpColumn;
-        int lanesPerRow = warpSide / 4, rowsAtOnce = 32 / lanesPerRow, laneRow = lane / lanesPerRow, column = firstColumn + (lane % lanesPerRow * 4);
-        EpilogueColumns columns = Epilogue.Columns(a, column);
-        uint stored = own + ((uint)laneRow * rowBytes) + (uint)(lane % lanesPerRow * 16), rowStep = (uint)rowsAtOnce * rowBytes;
-        for (int slab = 0; slab < warpSide / 16; slab++)
+        int lanesPerRow = sums.Columns / 4, rowsAtOnce = 32 / lanesPerRow, laneRow = lane / lanesPerRow, column = firstColumn + (lane % lanesPerRow * 4);
+        F4 bias = Epilogue.Bias(a, column);
+        uint stored = own + ((uint)laneRow * rowBytes) + (uint)(lane % lanesPerRow * 16), groupStep = (uint)rowsAtOnce * rowBytes;
+        for (int slab = 0; slab < sums.Rows / 16; slab++)
         {
             sums.Stage(stageTarget, slab);
             Threads.WarpBarrier();
             for (int group = 0; group < 16; group += 4 * rowsAtOnce)
             {
                 uint from = stored + ((uint)group * rowBytes);
-                EpilogueRows rowsOfSums = new() { R0 = Shared.Float4(from), R1 = Shared.Float4(from + rowStep) };
-                rowsOfSums.R2 = Shared.Float4(from + (2 * rowStep));
-                rowsOfSums.R3 = Shared.Float4(from + (3 * rowStep));
-                Epilogue.StoreRows(a, y, firstRow + (slab * 16) + group + laneRow, rowsAtOnce, column, columns, rowsOfSums);
+                EpilogueRows rowsOfSums = new() { R0 = Shared.Float4(from), R1 = Shared.Float4(from + groupStep) };
+                rowsOfSums.R2 = Shared.Float4(from + (2 * groupStep));
+                rowsOfSums.R3 = Shared.Float4(from + (3 * groupStep));
+                Epilogue.StoreRows(a, y, firstRow + (slab * 16) + group + laneRow, rowsAtOnce, column, bias, rowsOfSums);
             }
 
             Threads.WarpBarrier();
@@ -282,7 +284,7 @@ internal static class Linear
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void LoadFast<TRows, TUnit, TCopy>(
-        TCopy copy, TUnit unit, int side, TRows rows, uint target, int bytesLeft, long w, long second)
+        TCopy copy, TUnit unit, int side, int rowStep, TRows rows, uint target, int bytesLeft, long w, long second)
         where TRows : struct, IFastRows
         where TUnit : struct, IMatrixUnit
         where TCopy : struct, ICopy
@@ -290,6 +292,14 @@ internal static class Linear
         const uint HalfTile = PanelTileBytes / 2;
         uint bytes = bytesLeft > 0 ? 16u : 0u, wTarget = target + (uint)(side * FastTileBytes);
         copy.Copy16(wTarget, w, bytes);
+        if (rowStep == 64)
+        {
+            rows.CopyTwo(copy, unit, target, 2 * HalfTile, bytes);
+            copy.Copy16(wTarget + (2 * HalfTile), second, bytes);
+            copy.Commit();
+            return;
+        }
+
         copy.Copy16(wTarget + HalfTile, w + HalfTile, bytes);
         if (side == 128)
         {

@@ -22,6 +22,7 @@ internal sealed class AlterationTests
             KernelCases.Attention(new() { Queries = 20, Keys = 70, Heads = 1, KeyWidth = 32, ValueWidth = 32 }),
             // Logits in the hundreds: their largest matters only where the others' exponentials would overflow.
             KernelCases.Attention(new() { Queries = 64, Keys = 70, Heads = 1, KeyWidth = 32, ValueWidth = 32, Scale = 20 }),
+            KernelCases.AttentionToTheLargest(StorageType.Float, 8),
         ],
     };
 

@@ -107,27 +107,8 @@ internal sealed class AttentionTests(string architecture, StorageType operands)
     [TestCase(8f)]
     public void Logits_of_billions_leave_the_weight_to_the_largest(float scale)
     {
-        // 2¹⁶·2¹⁴·(1 + key/128), exact in every type: neighbours differ by millions. The largest is in the second tile; twice, so that its two values are halved.
-        const int Keys = 130, Width = 32;
-        AttentionProblem problem = new() { Queries = 17, Keys = Keys, Heads = 1, KeyWidth = Width, ValueWidth = Width, Scale = scale };
-        float[] q = new float[problem.Queries * Width], k = new float[Keys * Width], v = Fill(Keys * Width, 3, 1);
-        for (int query = 0; query < problem.Queries; query++)
-        {
-            q[query * Width] = q[(query * Width) + 1] = 1 << 15;
-        }
-
-        for (int key = 0; key < Keys; key++)
-        {
-            int place = key is 70 or 128 ? 127 : key % 64;
-            k[key * Width] = k[(key * Width) + 1] = (1 << 14) * (1 + (place / 128f));
-        }
-
-        float[] o = Run(problem, q, k, v);
-        for (int i = 0; i < o.Length; i++)
-        {
-            float mean = (v[(70 * Width) + (i % Width)] + v[(128 * Width) + (i % Width)]) / 2;
-            Assert.That(o[i], Is.EqualTo(mean).Within((Rounding.Unit(operands) * Math.Abs(mean)) + 1e-6), $"{i}");
-        }
+        using DeviceBench bench = new(architecture);
+        Assert.That(KernelCases.AttentionToTheLargest(operands, scale)(bench), Is.Null);
     }
 
     [Test]

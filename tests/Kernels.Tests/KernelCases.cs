@@ -64,7 +64,7 @@ internal static class KernelCases
             a.ResidualStride = n;
         }
 
-        bench.Run(kernel, LinearReference.Grid(m, n, kernel.EndsWith("128", StringComparison.Ordinal) ? 128 : 64), a);
+        bench.Run(kernel, LinearReference.Grid(m, n, kernel.Contains("_128", StringComparison.Ordinal) ? 128 : 64), a);
         return LinearReference.Deviation(operand, bench.Read(y), x, w, m, n, k, (row, column, sum) => activateSum
             ? LinearReference.Apply(function, ((sum + bias[column]) * scale[column]) + residual[(row * n) + column])
             : (LinearReference.Apply(function, sum + bias[column]) * scale[column]) + residual[(row * n) + column], gain: 3);
@@ -72,6 +72,50 @@ internal static class KernelCases
 
     /// <summary>Attention, by the kernel that the launch rules choose.</summary>
     public static Func<DeviceBench, string?> Attention(AttentionProblem problem) => problem.Deviation;
+
+    /// <summary>
+    /// Attention whose logits are billions, exact in every type, and differ by millions: 2³⁰·(1 + place/128)·scale. The largest is there twice, behind the first tile, and
+    /// the mean of its two values is the result.
+    /// </summary>
+    /// <param name="operands">Type of q, k and v.</param>
+    /// <param name="scale">Factor of the logits.</param>
+    public static Func<DeviceBench, string?> AttentionToTheLargest(StorageType operands, float scale) => bench =>
+    {
+        const int Keys = 130, Width = 32, First = 70, Second = 128;
+        AttentionProblem problem = new()
+        {
+            Operands = operands,
+            Queries = 17,
+            Keys = Keys,
+            Heads = 1,
+            KeyWidth = Width,
+            ValueWidth = Width,
+            Scale = scale,
+        };
+        float[] q = new float[problem.Queries * Width], k = new float[Keys * Width], v = problem.Fill(Keys * Width, 3, 1);
+        for (int query = 0; query < problem.Queries; query++)
+        {
+            q[query * Width] = q[(query * Width) + 1] = 1 << 15;
+        }
+
+        for (int key = 0; key < Keys; key++)
+        {
+            int place = key is First or Second ? 127 : key % 64;
+            k[key * Width] = k[(key * Width) + 1] = (1 << 14) * (1 + (place / 128f));
+        }
+
+        float[] o = problem.Run(bench, q, k, v);
+        for (int i = 0; i < o.Length; i++)
+        {
+            double mean = ((double)v[(First * Width) + (i % Width)] + v[(Second * Width) + (i % Width)]) / 2;
+            if (!(Math.Abs(o[i] - mean) <= (Rounding.Unit(operands) * Math.Abs(mean)) + 1e-6))
+            {
+                return $"element {i}: {o[i]:R}, expected {mean:R}";
+            }
+        }
+
+        return null;
+    };
 
     /// <summary>The operands' type by the kernel's name.</summary>
     public static StorageType Operand(string kernel) => kernel.Contains("fp16", StringComparison.Ordinal) ? StorageType.Half

@@ -14,6 +14,10 @@ public class LinearTests(string architecture, string precision)
 
     private StorageType Operand => precision switch { "fp16" => StorageType.Half, "tf32" => StorageType.Tf32, _ => StorageType.Float };
 
+    /// <summary>The kernels of a tile; Turing has none of eight warps.</summary>
+    private string[] Kernels(int tile) =>
+        tile == 128 && !Exact && architecture != "sm_75" ? [$"linear_{precision}_128", $"linear_{precision}_128of8"] : [$"linear_{precision}_{tile}"];
+
     [TestCase(64, 1, 1, 8)]
     [TestCase(64, 3, 17, 40)]
     [TestCase(64, 17, 63, 64)]
@@ -28,9 +32,12 @@ public class LinearTests(string architecture, string precision)
     {
         float[] x = TestData.Values(m * k, seed: m + k, Operand), w = TestData.Values(n * k, seed: n, Operand);
         using DeviceBench bench = new(architecture);
-        DeviceArray y = bench.Poisoned(m * n);
-        bench.Run($"linear_{precision}_{tile}", LinearReference.Grid(m, n, tile), LinearReference.Arguments(bench, Operand, x, w, y, m, n, k));
-        AssertProduct(bench.Read(y), x, w, m, n, k, (_, _, sum) => sum);
+        foreach (string kernel in Kernels(tile))
+        {
+            DeviceArray y = bench.Poisoned(m * n);
+            bench.Run(kernel, LinearReference.Grid(m, n, tile), LinearReference.Arguments(bench, Operand, x, w, y, m, n, k));
+            AssertProduct(bench.Read(y), x, w, m, n, k, (_, _, sum) => sum);
+        }
     }
 
     [Test]
@@ -67,8 +74,7 @@ public class LinearTests(string architecture, string precision)
         float[] bias = TestData.Values(n, seed: 3), scale = TestData.Values(n, seed: 4, outliers: false), residual = TestData.Values(m * n, seed: 5);
         using DeviceBench bench = new(architecture);
         StorageType storage = Enum.Parse<StorageType>(type);
-        DeviceArray y = bench.Poisoned(m * n, storage);
-        LinearArguments a = LinearReference.Arguments(bench, Operand, x, w, y, m, n, K);
+        LinearArguments a = LinearReference.Arguments(bench, Operand, x, w, bench.Poisoned(m * n, storage), m, n, K);
         a.Bias = bench.Place(WeightPanels.Pad(bias)).Address;
         a.Scale = bench.Place(WeightPanels.Pad(scale)).Address;
         a.Residual = bench.Place(residual).Address;
@@ -76,19 +82,18 @@ public class LinearTests(string architecture, string precision)
         a.Function = Enum.Parse<EpilogueFunction>(function);
         a.Type = storage;
         a.ActivateSum = activateSum ? 1 : 0;
-        bench.Run($"linear_{precision}_64", LinearReference.Grid(m, n, 64), a);
-        AssertProduct(
-            bench.Read(y),
-            x,
-            w,
-            m,
-            n,
-            K,
-            (row, column, sum) => activateSum
-                ? LinearReference.Apply(a.Function, ((sum + bias[column]) * scale[column]) + residual[(row * n) + column])
-                : (LinearReference.Apply(a.Function, sum + bias[column]) * scale[column]) + residual[(row * n) + column],
-            Rounding.Unit(storage),
-            3);
+        foreach ((int tile, string kernel) in from tile in (int[])[64, 128]
+                                              from kernel in Kernels(tile)
+                                              select (tile, kernel))
+        {
+            DeviceArray y = bench.Poisoned(m * n, storage);
+            bench.Run(kernel, LinearReference.Grid(m, n, tile), a with { Y = y.Address });
+            AssertProduct(bench.Read(y), x, w, m, n, K, Finish, Rounding.Unit(storage), 3);
+        }
+
+        double Finish(int row, int column, double sum) => activateSum
+            ? LinearReference.Apply(a.Function, ((sum + bias[column]) * scale[column]) + residual[(row * n) + column])
+            : (LinearReference.Apply(a.Function, sum + bias[column]) * scale[column]) + residual[(row * n) + column];
     }
 
     [Test]

@@ -18,7 +18,8 @@ internal sealed partial class NecessityTests(string architecture)
         ["linear_fp32_128"] = [KernelCases.Linear("linear_fp32_128", 125, 124, 40)],
         ["linear_fp32_64"] = [KernelCases.Linear("linear_fp32_64", 63, 60, 40)],
         ["linear_fp16_128"] = [KernelCases.Linear("linear_fp16_128", 125, 124, 160)],
-        ["linear_fp16_64"] = [KernelCases.Linear("linear_fp16_64", 63, 60, 160)],
+        ["linear_fp16_128of8"] = [KernelCases.Linear("linear_fp16_128of8", 125, 124, 160)],
+        ["linear_fp16_64"] = [KernelCases.Linear("linear_fp16_64", 63, 60, 200)],
         ["attention_fp32_32"] = [Attention(StorageType.Float, 32)],
         ["attention_fp32_64"] = [Attention(StorageType.Float, 64)],
         ["attention_fp32_128"] = [Attention(StorageType.Float, 128)],
@@ -45,6 +46,11 @@ internal sealed partial class NecessityTests(string architecture)
     [TestCaseSource(nameof(Kernels))]
     public void Every_barrier_and_every_wait_is_needed(string kernel)
     {
+        if (!KernelText.Definition(kernel).Methods.ContainsKey(KernelText.Target(architecture)))
+        {
+            Assert.Pass("not a kernel of this target");
+        }
+
         string[] lines = KernelText.Of(kernel, KernelText.Target(architecture)).Split('\n');
         Assert.That(Fault(kernel, lines), Is.Null, "as shipped");
 

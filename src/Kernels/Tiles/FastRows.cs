@@ -4,13 +4,13 @@ using KernelAD.Kernels.Device;
 namespace KernelAD.Kernels.Tiles;
 
 /// <summary>
-/// Where a tensor-core product gets its left operand from: 16 bytes of two or four rows, 32 apart, a thread. Rows beyond the matrix become its last one: their sums are not
+/// Where a tensor-core product gets its left operand from: 16 bytes of two or four rows, some apart, a thread. Rows beyond the matrix become its last one: their sums are not
 /// stored, so no bound is checked in the loop and nothing outside is read.
 /// </summary>
 internal interface IFastRows
 {
-    /// <summary>Begins with rows first, first + 32, … at a byte of the row.</summary>
-    void Start<TUnit>(LinearArguments a, TUnit unit, int first, int rowByte)
+    /// <summary>Begins with rows first, first + step, … at a byte of the row.</summary>
+    void Start<TUnit>(LinearArguments a, TUnit unit, int first, int step, int rowByte)
         where TUnit : struct, IMatrixUnit;
 
     /// <summary>Copies 16 bytes of two rows, or zeros if <paramref name="bytes"/> is 0.</summary>
@@ -38,11 +38,11 @@ internal struct MatrixRows4 : IFastRows
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Start<TUnit>(LinearArguments a, TUnit unit, int first, int rowByte)
+    public void Start<TUnit>(LinearArguments a, TUnit unit, int first, int step, int rowByte)
         where TUnit : struct, IMatrixUnit
     {
         _x = a.X + rowByte;
-        _rows.Start(first, 32, a.M, a.XStride * unit.ElementBytes);
+        _rows.Start(first, step, a.M, a.XStride * unit.ElementBytes);
     }
 
     /// <inheritdoc/>

@@ -3,11 +3,14 @@ using KernelAD.Kernels.Device;
 
 namespace KernelAD.Kernels.Tiles;
 
-/// <summary>A warp's tile of a tensor-core product, in registers. Blocks are 2×2 warps.</summary>
+/// <summary>A warp's tile of a tensor-core product, in registers. Blocks are two warps high and square.</summary>
 internal interface IFastTile
 {
-    /// <summary>Rows, and columns, of a warp's tile.</summary>
-    int Side { get; }
+    /// <summary>Rows of a warp's tile: half of a block's rows, and of its columns.</summary>
+    int Rows { get; }
+
+    /// <summary>Columns of a warp's tile.</summary>
+    int Columns { get; }
 
     /// <summary>Stages of copies, 3 or 4: where few blocks share a multiprocessor, the copies' latency is all that a tile of K waits for.</summary>
     int Stages { get; }
@@ -35,7 +38,10 @@ internal struct Fast128 : IFastTile
     private Slab64 _s3;
 
     /// <inheritdoc/>
-    public readonly int Side => 64;
+    public readonly int Rows => 64;
+
+    /// <inheritdoc/>
+    public readonly int Columns => 64;
 
     /// <inheritdoc/>
     public readonly int Stages => 3;
@@ -75,6 +81,62 @@ internal struct Fast128 : IFastTile
     }
 }
 
+/// <summary>
+/// 64×32 a warp, 128×128 a block of eight warps: 16 products for 6 ldmatrix, but twice the warps to store results with. On an H200 up to 18 % faster than
+/// <see cref="Fast128"/> where K is 512, up to 20 % slower where it is thousands.
+/// </summary>
+internal struct Fast128Of8 : IFastTile
+{
+    private const uint Sixteen = 16 * 64;
+    private Slab32 _s0;
+    private Slab32 _s1;
+    private Slab32 _s2;
+    private Slab32 _s3;
+
+    /// <inheritdoc/>
+    public readonly int Rows => 64;
+
+    /// <inheritdoc/>
+    public readonly int Columns => 32;
+
+    /// <inheritdoc/>
+    public readonly int Stages => 3;
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Multiply<TUnit>(TUnit unit, uint x, uint w)
+        where TUnit : struct, IMatrixUnit
+    {
+        U4 w0 = LoadMatrix.Four(w), w1 = LoadMatrix.Four(w + Sixteen);
+        _s0.Multiply(unit, LoadMatrix.Four(x), w0, w1);
+        _s1.Multiply(unit, LoadMatrix.Four(x + Sixteen), w0, w1);
+        _s2.Multiply(unit, LoadMatrix.Four(x + (2 * Sixteen)), w0, w1);
+        _s3.Multiply(unit, LoadMatrix.Four(x + (3 * Sixteen)), w0, w1);
+    }
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly void Stage(uint target, int slab)
+    {
+        if (slab == 0)
+        {
+            _s0.Stage(target, FastStaging.RowBytes32);
+        }
+        else if (slab == 1)
+        {
+            _s1.Stage(target, FastStaging.RowBytes32);
+        }
+        else if (slab == 2)
+        {
+            _s2.Stage(target, FastStaging.RowBytes32);
+        }
+        else
+        {
+            _s3.Stage(target, FastStaging.RowBytes32);
+        }
+    }
+}
+
 /// <summary>32×32 a warp, 64×64 a block: for matrices of few rows.</summary>
 internal struct Fast64 : IFastTile
 {
@@ -83,7 +145,10 @@ internal struct Fast64 : IFastTile
     private Slab32 _s1;
 
     /// <inheritdoc/>
-    public readonly int Side => 32;
+    public readonly int Rows => 32;
+
+    /// <inheritdoc/>
+    public readonly int Columns => 32;
 
     /// <inheritdoc/>
     public readonly int Stages => 4;

@@ -157,12 +157,12 @@ internal struct WindowRows4 : IFastRows
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Start<TUnit>(LinearArguments a, TUnit unit, int first, int rowByte)
+    public void Start<TUnit>(LinearArguments a, TUnit unit, int first, int step, int rowByte)
         where TUnit : struct, IMatrixUnit
     {
         _entry = Convolution.Taps + (rowByte / PieceBytes * EntryBytes);
         _tap.Load(_entry);
-        _windows.Start(Convolution, first, 32);
+        _windows.Start(Convolution, first, step);
     }
 
     /// <inheritdoc/>

@@ -182,7 +182,7 @@ internal sealed class CudaCompiler : GraphLowering
         int m = checked((int)y.Rows), n = y[-1], k = node.Inputs[1].Shape[1];
         DeviceValue x = Operand(node.Inputs[0], aligned: true);
         DeviceValue? residual = op.HasResidual ? Plain(node.Inputs[^1]) : null;
-        LinearChoice choice = LinearTiles.Choose(m, n, k, _operandType, _session.Device.Multiprocessors);
+        LinearChoice choice = LinearTiles.Choose(_session, m, n, k, _operandType);
         DeviceValue? workspace = choice.Splits > 1 ? NewMemory(LinearLaunches.WorkspaceLength(choice), StorageType.Float) : null;
         LinearArguments arguments = Product(m, n, k, node.Inputs[1], op.HasBias ? node.Inputs[2] : null, op.Activation);
         string kind = "Linear" + Epilogue(op.Activation, op.HasResidual, activateSum: false);
@@ -204,7 +204,7 @@ internal sealed class CudaCompiler : GraphLowering
         int unit = OperandAlignment / _operandType.Bytes(), stride = LinearTiles.Tiles(k, unit) * unit, row = image[3] * sizeof(float);
         DeviceValue x = Plain(node.Inputs[0]), value = NewValue(result, StoredType(result)), distances = Fixed(_weights.Table(PatchDistances(op, image)));
         DeviceValue patches = NewMemory((long)m * stride, _operandType);
-        LinearChoice choice = LinearTiles.Choose(m, n, k, _operandType, _session.Device.Multiprocessors);
+        LinearChoice choice = LinearTiles.Choose(_session, m, n, k, _operandType);
         DeviceValue? workspace = choice.Splits > 1 ? NewMemory(LinearLaunches.WorkspaceLength(choice), StorageType.Float) : null;
         LinearArguments arguments = Product(m, n, k, node.Inputs[1], node.Inputs[2], Activation.None);
         string kind = residual is null ? "PatchEmbedding" : "PatchEmbedding+Residual";
@@ -268,7 +268,7 @@ internal sealed class CudaCompiler : GraphLowering
 
         int unit = _operandType == StorageType.Float ? 1 : OperandAlignment / x.ElementBytes, channels = LinearTiles.Tiles(w[1], unit) * unit, taps = w[2] * w[3];
         int m = checked((int)y.Rows), n = w[0], k = taps * channels, row = checked((int)(maps[2] * x.RowStride * x.ElementBytes)), pixel = (int)x.RowStride * x.ElementBytes;
-        LinearChoice choice = LinearTiles.ChooseConvolution(m, n, k, _operandType, _session.Device.Multiprocessors);
+        LinearChoice choice = LinearTiles.ChooseConvolution(_session, m, n, k, _operandType);
         DeviceValue result = NewValue(node, StoredType(node)), table = Fixed(_weights.Table(Taps(w, channels, unit, row, pixel, x.ElementBytes)));
         DeviceValue? workspace = choice.Splits > 1 ? NewMemory(LinearLaunches.WorkspaceLength(choice), StorageType.Float) : null;
         LinearArguments arguments = Product(

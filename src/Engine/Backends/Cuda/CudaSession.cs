@@ -40,6 +40,9 @@ internal sealed class CudaSession : IDisposable
     /// <summary>Its context.</summary>
     public CudaContext Context { get; }
 
+    /// <summary>Whether the target has a kernel.</summary>
+    public bool Has(string name) => _library.Kernels.TryGetValue(name, out KernelInfo? kernel) && kernel.Targets.Contains(Target);
+
     /// <summary>A kernel that the target has.</summary>
     public KernelInfo Kernel(string name)
     {

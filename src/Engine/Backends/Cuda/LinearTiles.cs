@@ -6,13 +6,14 @@ namespace KernelAD.Backends.Cuda;
 /// A Linear kernel's tile of results and what it costs, in microseconds as measured on an H200 (docs/measurements): from relations between them follows which cut
 /// of a product is the fastest, on other GPUs too.
 /// </summary>
+/// <param name="Name">The tile's part of the kernels' names.</param>
 /// <param name="Side">Rows and columns of results of a block.</param>
 /// <param name="ResidentBlocks">Blocks that a multiprocessor holds at once.</param>
 /// <param name="Launch">A launch with one block a multiprocessor, all but the tiles of K.</param>
 /// <param name="Latency">A tile of K of a block that has a multiprocessor for itself.</param>
 /// <param name="Work">A tile of K where many blocks share a multiprocessor: what each of them adds.</param>
 /// <param name="Store">What each further block of a multiprocessor adds for its results.</param>
-internal sealed record LinearTile(int Side, int ResidentBlocks, double Launch, double Latency, double Work, double Store);
+internal sealed record LinearTile(string Name, int Side, int ResidentBlocks, double Launch, double Latency, double Work, double Store);
 
 /// <summary>How a matrix product y (M, N) = x (M, K) · Wᵀ is cut into blocks.</summary>
 /// <param name="M">Rows.</param>
@@ -25,10 +26,10 @@ internal sealed record LinearTile(int Side, int ResidentBlocks, double Launch, d
 internal sealed record LinearChoice(int M, int N, int K, StorageType Type, int Multiprocessors, LinearTile Tile, int Splits)
 {
     /// <summary>The kernel.</summary>
-    public string Kernel => $"linear_{LinearTiles.Name(Type)}_{Tile.Side}";
+    public string Kernel => $"linear_{LinearTiles.Name(Type)}_{Tile.Name}";
 
     /// <summary>The kernel where the rows are a convolution's windows.</summary>
-    public string ConvolutionKernel => $"convolution_{LinearTiles.Name(Type)}_{Tile.Side}";
+    public string ConvolutionKernel => $"convolution_{LinearTiles.Name(Type)}_{Tile.Name}";
 
     /// <summary>Column tiles.</summary>
     public int Columns => LinearTiles.Tiles(N, Tile.Side);
@@ -78,31 +79,38 @@ internal static class LinearTiles
 {
     private static readonly int[] Splits = [1, 2, 4, 8];
 
+    // By bench/gpu/fit_tiles.py from docs/measurements/h200-2026-11-26-products.tsv.
     private static readonly LinearTile[] Half =
     [
-        new(64, ResidentBlocks: 4, Launch: 2.50, Latency: 0.160, Work: 0.118, Store: 0.47),
-        new(128, ResidentBlocks: 2, Launch: 4.14, Latency: 0.401, Work: 0.328, Store: 2.14),
+        new("64", 64, ResidentBlocks: 4, Launch: 2.57, Latency: 0.171, Work: 0.118, Store: 0.46),
+        new("128of8", 128, ResidentBlocks: 2, Launch: 3.71, Latency: 0.300, Work: 0.432, Store: 1.01),
+        new("128", 128, ResidentBlocks: 2, Launch: 5.11, Latency: 0.330, Work: 0.417, Store: 1.52),
     ];
 
     private static readonly LinearTile[] Tf32 =
     [
-        new(64, ResidentBlocks: 4, Launch: 3.30, Latency: 0.156, Work: 0.113, Store: 0.58),
-        new(128, ResidentBlocks: 2, Launch: 4.41, Latency: 0.406, Work: 0.312, Store: 2.84),
+        new("64", 64, ResidentBlocks: 4, Launch: 2.84, Latency: 0.164, Work: 0.117, Store: 0.47),
+        new("128of8", 128, ResidentBlocks: 2, Launch: 4.04, Latency: 0.248, Work: 0.395, Store: 1.27),
+        new("128", 128, ResidentBlocks: 2, Launch: 5.28, Latency: 0.432, Work: 0.378, Store: 1.49),
     ];
 
     private static readonly LinearTile[] Float =
     [
-        new(64, ResidentBlocks: 4, Launch: 3.81, Latency: 0.522, Work: 0.409, Store: 0.47),
-        new(128, ResidentBlocks: 2, Launch: 4.83, Latency: 0.823, Work: 1.539, Store: 1.55),
+        new("64", 64, ResidentBlocks: 4, Launch: 3.76, Latency: 0.512, Work: 0.405, Store: 0.41),
+        new("128", 128, ResidentBlocks: 2, Launch: 4.82, Latency: 0.500, Work: 1.484, Store: 0.92),
     ];
 
-    /// <summary>Chooses for a product.</summary>
+    /// <summary>Chooses for a product on a device, among the kernels that it has.</summary>
+    public static LinearChoice Choose(CudaSession session, int m, int n, int k, StorageType type) =>
+        All(m, n, k, type, session.Device.Multiprocessors).Where(c => session.Has(c.Kernel)).MinBy(c => c.Microseconds)!;
+
+    /// <summary>Chooses for a convolution on a device, among the kernels that it has.</summary>
+    public static LinearChoice ChooseConvolution(CudaSession session, int m, int n, int k, StorageType type) =>
+        All(m, n, k, type, session.Device.Multiprocessors).Where(c => session.Has(c.ConvolutionKernel)).MinBy(c => c.Microseconds)!;
+
+    /// <summary>Chooses for a product, among all kernels.</summary>
     public static LinearChoice Choose(int m, int n, int k, StorageType type, int multiprocessors) =>
         All(m, n, k, type, multiprocessors).MinBy(c => c.Microseconds)!;
-
-    /// <summary>Chooses for a convolution: windows take so many registers that fp32 has the small tile only.</summary>
-    public static LinearChoice ChooseConvolution(int m, int n, int k, StorageType type, int multiprocessors) =>
-        All(m, n, k, type, multiprocessors).Where(c => type != StorageType.Float || c.Tile.Side == 64).MinBy(c => c.Microseconds)!;
 
     /// <summary>Every way that a product can be cut.</summary>
     public static IEnumerable<LinearChoice> All(int m, int n, int k, StorageType type, int multiprocessors) =>
@@ -112,7 +120,7 @@ internal static class LinearTiles
         where choice.IsWhole
         select choice;
 
-    /// <summary>Every matrix product of a graph with what is chosen for it.</summary>
+    /// <summary>Every matrix product of a graph, convolutions left out, with what is chosen for it.</summary>
     /// <param name="graph">The graph, after all passes.</param>
     /// <param name="precision">Arithmetic.</param>
     /// <param name="multiprocessors">Multiprocessors of the GPU: 16 of a Jetson AGX Orin, 108 of an A100, 132 of an H100.</param>
@@ -122,14 +130,12 @@ internal static class LinearTiles
         return
         [
             .. from node in graph.Nodes
-               where node.Operator is Graph.Linear or Graph.PatchEmbedding or Graph.Convolution { Groups: 1 }
+               where node.Operator is Graph.Linear or Graph.PatchEmbedding
                let weight = (Graph.Parameter)node.Inputs[1].Operator
                let m = (int)node.Shape.Rows
                let n = node.Shape[-1]
                let k = (int)(weight.Shape.Count / weight.Shape[0])
-               select (weight.Key, node.Operator is Graph.Convolution
-                   ? ChooseConvolution(m, n, k, type, multiprocessors)
-                   : Choose(m, n, k, type, multiprocessors)),
+               select (weight.Key, Choose(m, n, k, type, multiprocessors)),
         ];
     }
 
