@@ -45,7 +45,7 @@ internal static class Probes
             yield return Defined(new Probe($"fma.rn{ftz}.f32", 75, Floats(3, $"fma.rn{ftz}.f32 %u3, %u0, %u1, %u2;"), 3, 1, Sweep.Triples(), ResultKind.Single));
         }
 
-        // Below the smallest normal number by less than half a last place, by three quarters, and at it: is a result flushed as it is before rounding or after?
+        // Below the smallest normal number by less than half a last place, by three quarters, and at it: an H200 flushes by what the rounded result would be if the exponent had no end.
         uint[] factors = [0x00800000, 0x3F7FFFFF, 0x00800001, 0x3F7FFFFE, 0x00800001, 0x3F7FFFFF, 0x00FFFFFF, 0x3F000000, 0x00FFFFFF, 0x3F000001, 0x00800000, 0x3F800000];
         uint[] triples = [0x80800000, 0x32800000, 0x00800000, 0x80800000, 0x33000000, 0x00800000, 0x80800000, 0x33400000, 0x00800000, 0x80800000, 0x33800000, 0x00800000];
         yield return new Probe("mul.ftz.f32: about the smallest normal", 75, Floats(2, "mul.ftz.f32 %u3, %u0, %u1;"), 2, 1, Repeated(factors, 2 * 32), ResultKind.Single);

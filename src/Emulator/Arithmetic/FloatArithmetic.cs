@@ -15,8 +15,8 @@ namespace KernelAD.Emulator;
 /// <param name="Type">F16, BF16, F16x2, BF16x2 or F32.</param>
 /// <param name="Rounding">Which neighbour.</param>
 /// <param name="Ftz">
-/// Whether subnormals, given and returned, count as zeros of their sign. A result counts as it is before rounding: an H200 makes zero of what is below the
-/// smallest normal number and would have been rounded to it.
+/// Whether subnormals, given and returned, count as zeros of their sign. Rounding to the nearest, an H200 decides as IEEE 754 detects tininess after rounding: by
+/// what the result would be if the exponent had no end, so that half a last place below the smallest normal number is that number and three quarters are zero.
 /// </param>
 /// <param name="Saturate">Whether results are limited to 0…1, and NaN becomes 0.</param>
 /// <param name="Relu">Whether negative results become 0.</param>
@@ -128,7 +128,7 @@ internal readonly unsafe record struct FloatArithmetic(
             return Saturate ? 0 : (uint)format.CanonicalNaN;
         }
 
-        uint bits = (uint)format.Round(Ftz && Math.Abs(exact) < format.SmallestNormal ? Math.CopySign(0, exact) : exact, Rounding);
+        uint bits = (uint)format.Round(Ftz && Math.Abs(exact) < (Rounding == Rounding.NearestEven ? format.RoundedToSmallestNormal : format.SmallestNormal) ? Math.CopySign(0, exact) : exact, Rounding);
         return format.IsNegative(bits) && (Saturate || Relu) ? 0 : Saturate ? Math.Min(bits, (uint)format.One) : bits;
     }
 

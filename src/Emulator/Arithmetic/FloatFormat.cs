@@ -28,6 +28,12 @@ internal sealed record FloatFormat(int Precision, int ExponentBits, int Padding 
     /// <summary>The smallest normal number.</summary>
     public double SmallestNormal => Math.ScaleB(1, 1 - Bias);
 
+    /// <summary>
+    /// The smallest magnitude that becomes the smallest normal number, if the exponent had no end, by rounding to the nearest: halfway to its neighbour below,
+    /// since a tie goes to the even one.
+    /// </summary>
+    public double RoundedToSmallestNormal => SmallestNormal * (1 - Math.ScaleB(1, -Precision - 1));
+
     private int FractionBits => Precision - 1;
 
     private int Bias => (1 << (ExponentBits - 1)) - 1;

@@ -177,7 +177,7 @@ internal static class FloatFunctions
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<uint> Flush(Vector256<uint> a) => HalfVectors.FlushSubnormals(a.AsSingle()).AsUInt32();
 
-    /// <summary>x·y + z, rounded, with a zero for what was subnormal before it was rounded.</summary>
+    /// <summary>x·y + z, rounded, with a zero for what is subnormal; see <see cref="FloatArithmetic.Ftz"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<uint> FlushResult(Vector256<float> rounded, Vector256<float> x, Vector256<float> y, Vector256<float> z) =>
         Vector256.EqualsAny(Vector256.Abs(rounded), Vector256.Create(SmallestNormal)) ? FlushRoundedUp(rounded, x, y, z) : Flush(rounded.AsUInt32());
@@ -187,7 +187,7 @@ internal static class FloatFunctions
     {
         for (int i = 0; i < Vector256<float>.Count; i++)
         {
-            if (Math.Abs(rounded[i]) == SmallestNormal && Math.Abs(FloatArithmetic.AddToOdd((double)x[i] * y[i], z[i])) < SmallestNormal)
+            if (Math.Abs(rounded[i]) == SmallestNormal && Math.Abs(FloatArithmetic.AddToOdd((double)x[i] * y[i], z[i])) < FloatFormat.F32.RoundedToSmallestNormal)
             {
                 rounded = rounded.WithElement(i, MathF.CopySign(0, rounded[i]));
             }
