@@ -14,7 +14,7 @@ internal static class Convolution
     /// <summary>The kernels to compile.</summary>
     public static IEnumerable<KernelDefinition> Definitions()
     {
-        MainLoop exact = new("FFMA", 0.78), fast128 = new("HMMA", 0.43), fast128Of8 = new("HMMA", 0.32), fast64 = new("HMMA", 0.21);
+        MainLoop exact = new("FFMA", 0.78), fast128 = new("HMMA", 0.425), fast128Of8 = new("HMMA", 0.32), fast64 = new("HMMA", 0.21);
         yield return Kernel("convolution_fp32_64", 4, Linear.ExactBytes64, 104, Exact<Exact64, AsyncCopy>, Exact<Exact64, DirectCopy>, exact);
         yield return Kernel("convolution_fp16_128", 2, Linear.FastBytes128, 224, Fast<Fast128, HalfUnit, AsyncCopy>, Fast<Fast128, HalfUnitTuring, DirectCopy>, fast128);
         yield return Kernel("convolution_fp16_128of8", 2, Linear.FastBytes128, 128, Fast<Fast128Of8, HalfUnit, AsyncCopy>, null, fast128Of8, threads: 256);

@@ -205,7 +205,7 @@ public sealed class CudaBackendTests
 
     /// <summary>The published depths, pairs and neck; narrow, and on a GPU that is filled without splitting products.</summary>
     [Test]
-    public void A_ViTAD_takes_seven_launches_a_block_and_ten_in_all([Values] Precision precision)
+    public void A_ViTAD_takes_seven_launches_a_block_and_eleven_in_all([Values] Precision precision)
     {
         using RandomModel file = RandomModel.Create("ViTAD", new JsonObject
         {
@@ -223,7 +223,7 @@ public sealed class CudaBackendTests
         using AnomalyDetector detector = Load(file, driver, precision);
         Run(detector, batch: 1);
         // A product whose K is split, as small ones are, has a second launch that adds the splits.
-        Assert.That(driver.Launched.Count(name => name != "linear_reduce"), Is.LessThanOrEqualTo((7 * (12 + 9)) + 10), string.Join("; ", detector.Steps().Select(s => s.Operator).Distinct()));
+        Assert.That(driver.Launched.Count(name => name != "linear_reduce"), Is.LessThanOrEqualTo((7 * (12 + 9)) + 11), string.Join("; ", detector.Steps().Select(s => s.Operator).Distinct()));
     }
 
     internal static AnomalyDetector Load(RandomModel file, FakeCudaDriver driver, Precision precision = Precision.Fp32) =>
