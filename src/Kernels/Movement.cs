@@ -53,7 +53,7 @@ internal static class Movement
 
     /// <summary>
     /// A thread four values of a patch, whose rows a Linear multiplies. Gathered inside the product instead, the pixels' loads would hold up every tile of K, and each
-    /// column tile would repeat them: on an H200 47 µs instead of 13 for ViTAD, 680 instead of 25 for VT-ADL. Models: ViTAD, InTra, VT-ADL.
+    /// column tile would repeat them: on an H200 47 µs instead of 14 for ViTAD, 680 instead of some 30 for VT-ADL. Models: ViTAD, InTra, VT-ADL.
     /// </summary>
     public static void Patches(PatchArguments a)
     {
