@@ -183,10 +183,13 @@ public sealed partial class AnomalyDetector : IDisposable
         }
     }
 
-    /// <summary>Judges prepared inputs in batches; a partial last batch is padded. Allocates nothing once the batch size has been seen.</summary>
+    /// <summary>
+    /// Judges prepared inputs in batches; a partial last batch is padded. Allocates nothing once the batch size has been seen. The CPU takes at most one
+    /// picture a thread at once; no result depends on it.
+    /// </summary>
     /// <param name="inputs">Normalised inputs (count, 3, H, W), for instance from <see cref="Preprocess"/>.</param>
     /// <param name="count">Number of pictures.</param>
-    /// <param name="batch">Pictures per run.</param>
+    /// <param name="batch">Most pictures per run.</param>
     /// <param name="maps">Receives the maps (count, H, W).</param>
     /// <param name="scores">Receives the scores.</param>
     /// <param name="cancellation">Cancels between steps of the plan.</param>
@@ -201,6 +204,7 @@ public sealed partial class AnomalyDetector : IDisposable
         RequireLength(maps.Length, (long)pixels * count, nameof(maps));
         RequireLength(scores.Length, count, nameof(scores));
         using Activity? activity = Telemetry.Activities.StartActivity("detect batch");
+        batch = _backend.PicturesAtOnce(batch);
         ContextPool pool = batch == 1 ? _single : Pool(batch, []);
         CallMemory memory = pool.Rent(cancellation);
         try

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using KernelAD.Backends.Cpu;
 using KernelAD.Interop;
 using KernelAD.Preprocessing;
 using KernelAD.Tensors;
@@ -118,10 +119,10 @@ public sealed class AnomalyDetectorTests
     }
 
     [Test]
-    public void Batches_of_prepared_inputs_agree_with_single_pictures()
+    public void Batches_of_prepared_inputs_agree_with_single_pictures([Values(1, 2, 3)] int threads, [Values(2, 3, 8)] int batch)
     {
         using RandomModel file = RandomModel.InTra();
-        using AnomalyDetector detector = AnomalyDetector.Load(file.Path);
+        using AnomalyDetector detector = AnomalyDetector.Load(file.Path, new DetectorOptions { Device = "cpu", Threads = threads });
         int pixels = detector.MapWidth * detector.MapHeight;
         byte[][] pictures = [.. Enumerable.Range(0, 5).Select(seed => Pixels(33, 21, seed))];
         float[] inputs = new float[5 * 3 * pixels], maps = new float[5 * pixels], scores = new float[5];
@@ -130,11 +131,23 @@ public sealed class AnomalyDetectorTests
             detector.Preprocess(View(pictures[i], 33, 21), inputs.AsSpan(i * 3 * pixels, 3 * pixels));
         }
 
-        detector.DetectBatch(inputs, 5, batch: 2, maps, scores);
+        maps.AsSpan().Fill(float.NaN);
+        scores.AsSpan().Fill(float.NaN);
+        detector.DetectBatch(inputs, 5, batch, maps, scores);
 
         AnomalyResult[] single = [.. pictures.Select(p => detector.Detect(View(p, 33, 21)))];
         Assert.That(scores, Is.EqualTo(single.Select(s => s.Score)));
         Assert.That(maps, Is.EqualTo(single.SelectMany(s => s.Map.ToArray())));
+    }
+
+    [TestCase(1, 8, 1)]
+    [TestCase(3, 8, 3)]
+    [TestCase(4, 2, 2)]
+    public void The_cpu_takes_at_most_one_picture_a_thread_at_once(int threads, int batch, int expected)
+    {
+        using RandomModel file = RandomModel.VitAd();
+        using CpuBackend backend = new(CpuWeights.Of(ModelFile.Open(file.Path)), threads, long.MaxValue);
+        Assert.That(backend.PicturesAtOnce(batch), Is.EqualTo(expected));
     }
 
     [Test]

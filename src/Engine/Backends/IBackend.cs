@@ -13,6 +13,11 @@ internal interface IBackend : IDisposable
     /// <summary>Bytes that the weights take on the device.</summary>
     long WeightBytes { get; }
 
+    /// <summary>How many pictures of a batch are best taken at once.</summary>
+    /// <param name="batch">Pictures of the batch.</param>
+    /// <returns>Between 1 and <paramref name="batch"/>.</returns>
+    int PicturesAtOnce(int batch);
+
     /// <summary>Compiles a graph.</summary>
     /// <param name="graph">The graph as the model wrote it; only its outputs and taps become results.</param>
     IExecutable Compile(ComputeGraph graph);

@@ -26,6 +26,12 @@ internal sealed class CpuBackend : IBackend
 
     public long WeightBytes => _weights.Bytes;
 
+    /// <summary>
+    /// One a thread: more at once are slower than one after the other, because a layer then finds in memory, no longer in the caches, what the one before it has
+    /// written.
+    /// </summary>
+    public int PicturesAtOnce(int batch) => Math.Min(_threads, batch);
+
     public IExecutable Compile(ComputeGraph graph) => new Executable(CpuCompiler.Compile(graph, _weights, _maxMemory), _threads);
 
     public void Dispose() => _weights.Dispose();

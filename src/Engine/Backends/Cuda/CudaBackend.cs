@@ -21,6 +21,9 @@ internal sealed class CudaBackend : IBackend
         _maxMemory = maxMemory;
     }
 
+    /// <summary>All: a GPU has room for them, and one picture does not fill it.</summary>
+    public int PicturesAtOnce(int batch) => batch;
+
     public string Device
     {
         get
