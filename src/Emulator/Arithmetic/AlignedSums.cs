@@ -19,8 +19,8 @@ namespace KernelAD.Emulator;
 /// bits was found for other hardware by Fasi, Higham, Mikaitis and Pranesh, "Numerical behavior of NVIDIA tensor cores" (2021).
 /// </para>
 /// <para>
-/// Not measured but chosen: a subnormal operand has the exponent of the smallest normal number; terms that are zero do not count in e; a sum of zero is +0;
-/// what is 2^128 or more becomes infinite; f16 results are the f32 ones, rounded to nearest.
+/// At the ends of the range, measured too: a subnormal operand has the exponent of the smallest normal number; terms that are zero do not count in e; a sum of
+/// zero is +0; what is 2^128 or more becomes infinite. Not measured but chosen: f16 results are the f32 ones, rounded to nearest.
 /// </para>
 /// <para>
 /// Exponents here are biased as in binary32, 127 for 1; the exponent of a product is biased once.
@@ -28,9 +28,9 @@ namespace KernelAD.Emulator;
 /// </remarks>
 internal static unsafe class AlignedSums
 {
-    private const int M = 16;
-    private const int Groups = 8;
-    private const int Threads = 4;
+    private const int Groups = MatrixArithmetic.Groups;
+    private const int Threads = MatrixArithmetic.Threads;
+    private const int M = 2 * Groups;
     private const int Bias = 127;
     private const int FractionBits = 23;
 

@@ -25,8 +25,11 @@ namespace KernelAD.Emulator;
 /// </remarks>
 internal static unsafe class MatrixArithmetic
 {
-    private const int Groups = 8;
-    private const int Threads = 4;
+    /// <summary>Groups of lanes: rows of half a fragment.</summary>
+    internal const int Groups = 8;
+
+    /// <summary>Lanes of a group.</summary>
+    internal const int Threads = 4;
 
     /// <summary>d = a·b + c.</summary>
     /// <param name="form">The form; it must be a supported one.</param>

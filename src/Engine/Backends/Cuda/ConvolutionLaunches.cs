@@ -33,8 +33,7 @@ internal static class ConvolutionLaunches
         a.ChannelUnits = Divisor.Of(vectors ? a.Channels / 4 : a.Channels);
         a.ColumnUnits = Divisor.Of(LinearTiles.Tiles(a.YWidth, WindowArguments.Columns));
         a.YHeight = Divisor.Of(rows);
-        long units = (long)pictures * rows * a.ColumnUnits.Value * a.ChannelUnits.Value;
-        a.Units = units <= int.MaxValue ? (int)units : throw new ConfigurationException($"a step would need {units:N0} threads; run fewer pictures at a time");
+        a.Units = Launches.Units((long)pictures * rows * a.ColumnUnits.Value * a.ChannelUnits.Value);
         return [KernelLaunch.Of(session.Kernel(kernel), new LaunchSize(Launches.Blocks(a.Units, WindowArguments.Threads)), a)];
     }
 

@@ -183,7 +183,7 @@ internal sealed class CudaCompiler : GraphLowering
         DeviceValue x = Operand(node.Inputs[0], aligned: true);
         DeviceValue? residual = op.HasResidual ? Plain(node.Inputs[^1]) : null;
         LinearChoice choice = LinearTiles.Choose(_session, m, n, k, _operandType);
-        DeviceValue? workspace = choice.Splits > 1 ? NewMemory(LinearLaunches.WorkspaceLength(choice), StorageType.Float) : null;
+        DeviceValue? workspace = Workspace(choice);
         LinearArguments arguments = Product(m, n, k, node.Inputs[1], op.HasBias ? node.Inputs[2] : null, op.Activation);
         string kind = "Linear" + Epilogue(op.Activation, op.HasResidual, activateSum: false);
         DeviceValue result = residual is not null && CanOverwrite(node.Inputs[^1], node) ? InPlace(node, residual) : NewValue(node, StoredType(node));
@@ -205,7 +205,7 @@ internal sealed class CudaCompiler : GraphLowering
         DeviceValue x = Plain(node.Inputs[0]), value = NewValue(result, StoredType(result)), distances = Fixed(_weights.Table(PatchDistances(op, image)));
         DeviceValue patches = NewMemory((long)m * stride, _operandType);
         LinearChoice choice = LinearTiles.Choose(_session, m, n, k, _operandType);
-        DeviceValue? workspace = choice.Splits > 1 ? NewMemory(LinearLaunches.WorkspaceLength(choice), StorageType.Float) : null;
+        DeviceValue? workspace = Workspace(choice);
         LinearArguments arguments = Product(m, n, k, node.Inputs[1], node.Inputs[2], Activation.None);
         string kind = residual is null ? "PatchEmbedding" : "PatchEmbedding+Residual";
         Step(node, ParameterName(node.Inputs[1]), kind, [x, patches, residual, workspace], [value], 4L * n * k, flops: null, run =>
@@ -270,7 +270,7 @@ internal sealed class CudaCompiler : GraphLowering
         int m = checked((int)y.Rows), n = w[0], k = taps * channels, row = checked((int)(maps[2] * x.RowStride * x.ElementBytes)), pixel = (int)x.RowStride * x.ElementBytes;
         LinearChoice choice = LinearTiles.ChooseConvolution(_session, m, n, k, _operandType);
         DeviceValue result = NewValue(node, StoredType(node)), table = Fixed(_weights.Table(Taps(w, channels, unit, row, pixel, x.ElementBytes)));
-        DeviceValue? workspace = choice.Splits > 1 ? NewMemory(LinearLaunches.WorkspaceLength(choice), StorageType.Float) : null;
+        DeviceValue? workspace = Workspace(choice);
         LinearArguments arguments = Product(
             m, n, k, _weights.Panels(((Parameter)node.Inputs[1].Operator).Key, n, w[1], taps, channels, _operandType), op.HasBias ? node.Inputs[2] : null, op.Activation);
         arguments.ActivateSum = op.ActivateSum ? 1 : 0;
@@ -1089,6 +1089,10 @@ internal sealed class CudaCompiler : GraphLowering
     }
 
     private DeviceValue NewMemory(long elements, StorageType type) => new(NewBuffer(elements * type.Bytes()), default, 0, 1, 0, type);
+
+    /// <summary>Memory for the sums of a product whose K is split; null where it is not.</summary>
+    private DeviceValue? Workspace(LinearChoice choice) =>
+        choice.Splits > 1 ? NewMemory(LinearLaunches.WorkspaceLength(choice), StorageType.Float) : null;
 
     private static DeviceValue Fixed(Interop.DeviceAddress address) => new(null, address, 0, 1, 0, StorageType.Float);
 

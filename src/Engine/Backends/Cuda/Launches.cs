@@ -17,6 +17,11 @@ internal static class Launches
         return blocks <= int.MaxValue ? (int)blocks : throw new ConfigurationException($"a step would need {blocks:N0} blocks; run fewer pictures at a time");
     }
 
+    /// <summary>A number of threads' pieces of work, as kernels count them.</summary>
+    /// <exception cref="ConfigurationException">There are more than 32 bits count.</exception>
+    public static int Units(long units) =>
+        units <= int.MaxValue ? (int)units : throw new ConfigurationException($"a step would need {units:N0} threads; run fewer pictures at a time");
+
     /// <summary>Whether rows of so many elements can be accessed as vectors.</summary>
     /// <param name="address">Address of the first row.</param>
     /// <param name="stride">From one row to the next in elements.</param>

@@ -114,10 +114,8 @@ internal static class RowLaunches
     /// <exception cref="ConfigurationException">There are more values than one launch takes.</exception>
     public static IReadOnlyList<KernelLaunch> Patches(CudaSession session, PatchArguments a)
     {
-        long units = (long)a.Rows * a.RowUnits.Value;
-        return units <= int.MaxValue
-            ? [KernelLaunch.Of(session.Kernel("patches"), new LaunchSize(Launches.Blocks(units, PatchArguments.Threads)), a)]
-            : throw new ConfigurationException($"a step would need {units:N0} threads; run fewer pictures at a time");
+        int units = Launches.Units((long)a.Rows * a.RowUnits.Value);
+        return [KernelLaunch.Of(session.Kernel("patches"), new LaunchSize(Launches.Blocks(units, PatchArguments.Threads)), a)];
     }
 
     /// <summary>Distances of corresponding tokens.</summary>
@@ -133,10 +131,8 @@ internal static class RowLaunches
         a.PartLength = partLength;
         a.TeamWarps = ReduceArguments.BlockWarps;
         a.ColumnTiles = Divisor.Of(LinearTiles.Tiles(a.Inner, ReduceArguments.Columns));
-        long blocks = (long)a.Outer * parts * a.ColumnTiles.Value;
-        return blocks <= int.MaxValue
-            ? KernelLaunch.Of(session.Kernel("reduce_columns"), new LaunchSize((int)blocks), a)
-            : throw new ConfigurationException($"a step would need {blocks:N0} blocks; run fewer pictures at a time");
+        int blocks = Launches.Blocks((long)a.Outer * parts * a.ColumnTiles.Value, perBlock: 1);
+        return KernelLaunch.Of(session.Kernel("reduce_columns"), new LaunchSize(blocks), a);
     }
 
     private static KernelLaunch Row(CudaSession session, ReduceArguments a, int parts, int? partLength = null)
