@@ -37,5 +37,6 @@ internal static class Convolution
     public static void Fast<TTile, TUnit, TCopy>(ConvolutionArguments a)
         where TTile : struct, IFastTile
         where TUnit : struct, IMatrixUnit
-        where TCopy : struct, ICopy => Linear.FastProduct<TTile, WindowRows4, TUnit, TCopy>(a.Linear, new WindowRows4 { Convolution = a });
+        where TCopy : struct, ICopy =>
+            Linear.FastProduct<TTile, WindowRows4, MatrixResults, TUnit, TCopy>(a.Linear, new WindowRows4 { Convolution = a }, default);
 }

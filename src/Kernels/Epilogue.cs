@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using KernelAD.Kernels.Device;
+using KernelAD.Kernels.Tiles;
 
 namespace KernelAD.Kernels;
 
@@ -17,7 +18,9 @@ internal static class Epilogue
         {
             F4 bias = Bias(a, column), residual = Residual(a, row, column);
             v = Apply(a.Function, Before(a, column, bias, v, residual));
-            StoreRow(a, y, row, column, After(a, column, v, residual));
+            MatrixResults results = default;
+            results.Start(column);
+            results.Store(a, y, row, After(a, column, v, residual));
         }
     }
 
@@ -26,6 +29,7 @@ internal static class Epilogue
     /// other, each would wait for its own loads.
     /// </summary>
     /// <param name="a">The product.</param>
+    /// <param name="results">Where the results go, from <paramref name="column"/> on.</param>
     /// <param name="y">Address of element 0.</param>
     /// <param name="row">The first row.</param>
     /// <param name="step">Distance of the rows.</param>
@@ -33,7 +37,8 @@ internal static class Epilogue
     /// <param name="bias">The columns' bias.</param>
     /// <param name="v">The sums.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void StoreRows(LinearArguments a, long y, int row, int step, int column, F4 bias, EpilogueRows v)
+    public static void StoreRows<TResults>(LinearArguments a, TResults results, long y, int row, int step, int column, F4 bias, EpilogueRows v)
+        where TResults : struct, IResultRows
     {
         if (column < a.N)
         {
@@ -51,10 +56,10 @@ internal static class Epilogue
             v.R2 = Before(a, column, bias, v.R2, residual.R2);
             v.R3 = Before(a, column, bias, v.R3, residual.R3);
             v = Apply(a.Function, v);
-            StoreRow(a, y, row, column, After(a, column, v.R0, residual.R0));
-            StoreRow(a, y, row + step, column, After(a, column, v.R1, residual.R1));
-            StoreRow(a, y, row + (2 * step), column, After(a, column, v.R2, residual.R2));
-            StoreRow(a, y, row + (3 * step), column, After(a, column, v.R3, residual.R3));
+            results.Store(a, y, row, After(a, column, v.R0, residual.R0));
+            results.Store(a, y, row + step, After(a, column, v.R1, residual.R1));
+            results.Store(a, y, row + (2 * step), After(a, column, v.R2, residual.R2));
+            results.Store(a, y, row + (3 * step), After(a, column, v.R3, residual.R3));
         }
     }
 
@@ -234,15 +239,6 @@ internal static class Epilogue
         }
 
         return residual;
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void StoreRow(LinearArguments a, long y, int row, int column, F4 v)
-    {
-        if (row < a.M)
-        {
-            Results.Store(y, ((long)row * a.YStride) + column, v, Numbers.Min(a.N - column, 4), a.Type, a.Vectors != 0);
-        }
     }
 }
 

@@ -97,7 +97,7 @@ internal static class Linear
     public static void Fast<TTile, TUnit, TCopy>(LinearArguments a)
         where TTile : struct, IFastTile
         where TUnit : struct, IMatrixUnit
-        where TCopy : struct, ICopy => FastProduct<TTile, MatrixRows4, TUnit, TCopy>(a, default);
+        where TCopy : struct, ICopy => FastProduct<TTile, MatrixRows4, MatrixResults, TUnit, TCopy>(a, default, default);
 
     /// <summary>
     /// fp32 in FFMA, two stages. A stage holds 16 k-rows of [rows of x | 4 floats | columns of W], so that a thread's rows and columns are vectors; the gap
@@ -166,9 +166,10 @@ internal static class Linear
     /// ldmatrix meet bank conflicts.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal static void FastProduct<TTile, TRows, TUnit, TCopy>(LinearArguments a, TRows rows)
+    internal static void FastProduct<TTile, TRows, TResults, TUnit, TCopy>(LinearArguments a, TRows rows, TResults results)
         where TTile : struct, IFastTile
         where TRows : struct, IFastRows
+        where TResults : struct, IResultRows
         where TUnit : struct, IMatrixUnit
         where TCopy : struct, ICopy
     {
@@ -242,6 +243,7 @@ internal static class Linear
         int firstRow = (Grid.IdxY * side) + warpRow, firstColumn = (Grid.IdxX * side) + warpColumn;
         int lanesPerRow = sums.Columns / 4, rowsAtOnce = 32 / lanesPerRow, laneRow = lane / lanesPerRow, column = firstColumn + (lane % lanesPerRow * 4);
         F4 bias = Epilogue.Bias(a, column);
+        results.Start(column);
         uint stored = own + ((uint)laneRow * rowBytes) + (uint)(lane % lanesPerRow * 16), groupStep = (uint)rowsAtOnce * rowBytes;
         for (int slab = 0; slab < sums.Rows / 16; slab++)
         {
@@ -253,7 +255,7 @@ internal static class Linear
                 EpilogueRows rowsOfSums = new() { R0 = Shared.Float4(from), R1 = Shared.Float4(from + groupStep) };
                 rowsOfSums.R2 = Shared.Float4(from + (2 * groupStep));
                 rowsOfSums.R3 = Shared.Float4(from + (3 * groupStep));
-                Epilogue.StoreRows(a, y, firstRow + (slab * 16) + group + laneRow, rowsAtOnce, column, bias, rowsOfSums);
+                Epilogue.StoreRows(a, results, y, firstRow + (slab * 16) + group + laneRow, rowsAtOnce, column, bias, rowsOfSums);
             }
 
             Threads.WarpBarrier();

@@ -1,15 +1,19 @@
 using System.Runtime.CompilerServices;
 using ILGPU;
 using KernelAD.Kernels.Device;
+using KernelAD.Kernels.Tiles;
 
 namespace KernelAD.Kernels;
 
 /// <summary>
-/// Transposed convolution, channels last, as a gather: results whose coordinates leave the same remainders by the stride (a phase) meet the same taps, every s-th of the kernel, and are
-/// side by side an ordinary convolution of x with them. All phases are one launch, and nothing is added atomically.
-/// <para>A block computes 4 rows of 128 results of a phase: per row of taps and eight channels of x it brings pixels and taps into shared memory, channel by channel, so that lanes read
-/// neighbouring pixels and all read the same taps. A thread keeps four pixels, 32 apart, of four or eight channels.</para>
-/// Models: VT-ADL's decoder. FLOPs 2·Kernel²/s² · Channels a result. Bytes: x once per row of taps, from the caches; y once.
+/// Transposed convolution, channels last, in two ways; nothing is added atomically. Models: VT-ADL's decoder. FLOPs 2·Kernel²/s² · Channels a result.
+/// <para><see cref="Fast{TTile, TUnit, TCopy}"/>, on tensor cores, is the convolution's product: a window of x for each square block of results, which are the product's columns. All
+/// results of a block multiply the whole window, by zeros where they do not meet it, so that the few channels of a result still fill a tile's columns, and a pixel is copied for many
+/// results. Bytes: x once per window and column tile, mostly from L2; y once.</para>
+/// <para><see cref="Compute{TOutputs}"/>, in FFMA, is a gather: results whose coordinates leave the same remainders by the stride (a phase) meet the same taps, every s-th of the kernel, and are
+/// side by side an ordinary convolution of x with them; all phases are one launch.
+/// A block computes 4 rows of 128 results of a phase: per row of taps and eight channels of x it brings pixels and taps into shared memory, channel by channel, so that lanes read
+/// neighbouring pixels and all read the same taps. A thread keeps four pixels, 32 apart, of four or eight channels. Bytes: x once per row of taps, from the caches; y once.</para>
 /// </summary>
 internal static class TransposedConvolution
 {
@@ -20,9 +24,38 @@ internal static class TransposedConvolution
     {
         yield return Kernel("transposed_convolution_4", 6, 80, Compute<FourOutputs>, 0.69);
         yield return Kernel("transposed_convolution_8", 5, 96, Compute<EightOutputs>, 0.79);
+        yield return Product("fp16_64", 128, 4, Linear.FastBytes64, 120, Fast<Fast64, HalfUnit, AsyncCopy>, Fast<Fast64, HalfUnitTuring, DirectCopy>, 0.21);
+        yield return Product("fp16_128of8", 256, 2, Linear.FastBytes128, 128, Fast<Fast128Of8, HalfUnit, AsyncCopy>, null, 0.32);
+        yield return Product("tf32_64", 128, 4, Linear.FastBytes64, 120, Fast<Fast64, Tf32Unit, AsyncCopy>, null, 0.21);
+        yield return Product("tf32_128of8", 256, 2, Linear.FastBytes128, 128, Fast<Fast128Of8, Tf32Unit, AsyncCopy>, null, 0.32);
 
         static KernelDefinition Kernel(string name, int minBlocks, int registers, Action<TransposedConvolutionArguments> kernel, double share) =>
             KernelCatalog.Kernel(name, TransposedConvolutionArguments.Threads, minBlocks, sharedBytes: 0, registers, kernel, kernel, new MainLoop("FFMA", share));
+
+        static KernelDefinition Product(
+            string name,
+            int threads,
+            int minBlocks,
+            int sharedBytes,
+            int registers,
+            Action<TransposedProductArguments> ampere,
+            Action<TransposedProductArguments>? turing,
+            double share) =>
+            KernelCatalog.Kernel($"transposed_convolution_{name}", threads, minBlocks, sharedBytes, registers, ampere, turing, new MainLoop("HMMA", share));
+    }
+
+    /// <summary>fp16 or tf32 on tensor cores.</summary>
+    public static void Fast<TTile, TUnit, TCopy>(TransposedProductArguments a)
+        where TTile : struct, IFastTile
+        where TUnit : struct, IMatrixUnit
+        where TCopy : struct, ICopy
+    {
+        // Said here, for the compiler to drop that part of the epilogue: with it the large tile spills.
+        LinearArguments product = a.Convolution.Linear;
+        product.Residual = 0;
+        product.Scale = 0;
+        product.ActivateSum = 0;
+        Linear.FastProduct<TTile, WindowRows4, BlockResults, TUnit, TCopy>(product, new WindowRows4 { Convolution = a.Convolution }, new BlockResults { Blocks = a });
     }
 
     /// <summary>A block a tile of results of one phase.</summary>
@@ -233,7 +266,7 @@ internal static class TransposedConvolution
 
         /// <inheritdoc/>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public readonly void Add(ref F8 sums, float x, F8 w) => Tiles.ExactSums.Add(ref sums.Left, x, w.Left);
+        public readonly void Add(ref F8 sums, float x, F8 w) => ExactSums.Add(ref sums.Left, x, w.Left);
     }
 
     /// <summary>For maps: 32 sums for six loads from shared memory.</summary>
@@ -250,8 +283,8 @@ internal static class TransposedConvolution
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public readonly void Add(ref F8 sums, float x, F8 w)
         {
-            Tiles.ExactSums.Add(ref sums.Left, x, w.Left);
-            Tiles.ExactSums.Add(ref sums.Right, x, w.Right);
+            ExactSums.Add(ref sums.Left, x, w.Left);
+            ExactSums.Add(ref sums.Right, x, w.Right);
         }
     }
 }

@@ -134,31 +134,13 @@ internal sealed class WindowTests(string architecture)
     [TestCase(1, 6, 9, 24, 3, 9, 2, 3)]
     public void Transposed_convolution(int maps, int height, int width, int channels, int outputs, int kernel, int stride, int padding)
     {
-        int yHeight = ((height - 1) * stride) - (2 * padding) + kernel, yWidth = ((width - 1) * stride) - (2 * padding) + kernel, count = maps * yHeight * yWidth * outputs;
-        int columns = (outputs + 7) / 8 * 8, taps = kernel * kernel;
-        float[] w = TestData.Values(taps * channels * outputs, seed: 2), bias = TestData.Values(outputs, seed: 3);
+        TransposedReference reference = new(maps, height, width, channels, outputs, kernel, stride, padding);
+        int yHeight = reference.YHeight, yWidth = reference.YWidth, count = reference.Count, columns = (outputs + 7) / 8 * 8;
+        float[] w = TestData.Values(kernel * kernel * channels * outputs, seed: 2), bias = TestData.Values(outputs, seed: 3);
         foreach (StorageType type in (StorageType[])[StorageType.Float, StorageType.Half])
         {
             float[] x = TestData.Values(maps * height * width * channels, seed: 1, type);
-            double[] sums = [.. Enumerable.Range(0, count).Select(i => (double)bias[i % outputs])], size = [.. sums.Select(Math.Abs)];
-
-            // As it is defined: every pixel is spread over the result.
-            for (int i = 0; i < x.Length; i++)
-            {
-                int pixel = i / channels, firstRow = (pixel / width % height * stride) - padding, firstColumn = (pixel % width * stride) - padding;
-                for (int tap = 0; tap < taps; tap++)
-                {
-                    int row = firstRow + (tap / kernel), column = firstColumn + (tap % kernel);
-                    for (int o = 0; row >= 0 && row < yHeight && column >= 0 && column < yWidth && o < outputs; o++)
-                    {
-                        int at = (((((pixel / (height * width) * yHeight) + row) * yWidth) + column) * outputs) + o;
-                        double product = (double)x[i] * w[(((tap * channels) + (i % channels)) * outputs) + o];
-                        sums[at] += product;
-                        size[at] += Math.Abs(product);
-                    }
-                }
-            }
-
+            (double[] sums, double[] size) = reference.Sums(x, w, bias);
             using DeviceBench bench = new(architecture);
             DeviceArray y = bench.Poisoned(count);
             int group = outputs > 4 ? 8 : 4, tiles = DeviceBench.Blocks(DeviceBench.Blocks(yWidth, stride), TransposedConvolutionArguments.TileColumns);

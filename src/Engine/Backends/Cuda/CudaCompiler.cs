@@ -252,64 +252,82 @@ internal sealed class CudaCompiler : GraphLowering
     /// <summary>A convolution over all channels: a product whose rows are its windows.</summary>
     private void EmitConvolution(Node node, Convolution op)
     {
-        Shape y = Local(node), maps = Local(node.Inputs[0]), w = node.Inputs[1].Shape;
+        Shape y = Local(node), w = node.Inputs[1].Shape;
         if (Math.Max(w[2], w[3]) > ConvolutionArguments.MaxKernel)
         {
             throw new ConfigurationException(
                 $"a convolution's kernel is {w[2]}×{w[3]}; the CUDA kernels take up to {ConvolutionArguments.MaxKernel}×{ConvolutionArguments.MaxKernel}: use --device cpu");
         }
 
-        DeviceValue x = Operand(node.Inputs[0], aligned: true);
+        MapOperand maps = Maps(node.Inputs[0]);
         DeviceValue? residual = op.HasResidual ? Plain(node.Inputs[^1]) : null;
-        if (maps.Rows * x.RowStride * x.ElementBytes > uint.MaxValue)
-        {
-            throw new ConfigurationException($"a batch of {maps[0]} maps takes more than 4 GB; run fewer pictures at a time");
-        }
-
-        int unit = _operandType == StorageType.Float ? 1 : OperandAlignment / x.ElementBytes, channels = LinearTiles.Tiles(w[1], unit) * unit, taps = w[2] * w[3];
-        int m = checked((int)y.Rows), n = w[0], k = taps * channels, row = checked((int)(maps[2] * x.RowStride * x.ElementBytes)), pixel = (int)x.RowStride * x.ElementBytes;
+        int m = checked((int)y.Rows), n = w[0], k = w[2] * w[3] * maps.Channels;
         LinearChoice choice = LinearTiles.ChooseConvolution(_session, m, n, k, _operandType);
-        DeviceValue result = NewValue(node, StoredType(node)), table = Fixed(_weights.Table(Taps(w, channels, unit, row, pixel, x.ElementBytes)));
+        DeviceValue result = NewValue(node, StoredType(node)), table = Fixed(_weights.Table(Taps(w[2], w[3], maps)));
         DeviceValue? workspace = Workspace(choice);
         LinearArguments arguments = Product(
-            m, n, k, _weights.Panels(((Parameter)node.Inputs[1].Operator).Key, n, w[1], taps, channels, _operandType), op.HasBias ? node.Inputs[2] : null, op.Activation);
+            m, n, k, _weights.Panels(((Parameter)node.Inputs[1].Operator).Key, n, w[1], w[2] * w[3], maps.Channels, _operandType), op.HasBias ? node.Inputs[2] : null, op.Activation);
         arguments.ActivateSum = op.ActivateSum ? 1 : 0;
         string kind = Windowed("Convolution", w, op.Stride) + Epilogue(op.Activation, op.HasResidual, op.ActivateSum);
-        Step(node, ParameterName(node.Inputs[1]), kind, [x, residual, workspace], [result], 4 * w.Count, flops: null, run =>
-        {
-            LinearArguments product = Place(arguments, run, x, result, residual);
-            product.X -= ((long)op.Padding.Top * row) + ((long)op.Padding.Left * pixel);
-            return LinearLaunches.Convolution(
-                _session,
-                choice,
-                new ConvolutionArguments
-                {
-                    Linear = product,
-                    Taps = table.Resolve(run),
-                    Columns = Divisor.Of(y[2]),
-                    Pixels = Divisor.Of(y[1] * y[2]),
-                    PictureBytes = unchecked((int)((long)maps[1] * row)),
-                    WindowRowBytes = op.Stride * row,
-                    WindowColumnBytes = op.Stride * pixel,
-                    Stride = op.Stride,
-                    Top = op.Padding.Top,
-                    Left = op.Padding.Left,
-                    Height = maps[1],
-                    Width = maps[2],
-                },
-                workspace?.Resolve(run) ?? 0);
-        });
+        Step(node, ParameterName(node.Inputs[1]), kind, [maps.Value, residual, workspace], [result], 4 * w.Count, flops: null, run => LinearLaunches.Convolution(
+            _session,
+            choice,
+            Windows(Place(arguments, run, maps.Value, result, residual), table.Resolve(run), maps, y[1], y[2], op.Stride, op.Padding.Top, op.Padding.Left),
+            workspace?.Resolve(run) ?? 0));
     }
 
-    /// <summary>Where a window's values lie, for every unit of channels of every tap, and zeros up to where the kernels read ahead.</summary>
-    private int[] Taps(Shape w, int channels, int unit, int row, int pixel, int elementBytes)
+    /// <summary>Maps as the operand of a product whose rows are windows over them.</summary>
+    private MapOperand Maps(Node node)
     {
-        int tile = LinearPanels.TileLength(_operandType) / unit, units = channels / unit, count = w[2] * w[3] * units;
+        Shape shape = Local(node);
+        DeviceValue value = Operand(node, aligned: true);
+        if (shape.Rows * value.RowStride * value.ElementBytes > uint.MaxValue)
+        {
+            throw new ConfigurationException($"a batch of {shape[0]} maps takes more than 4 GB; run fewer pictures at a time");
+        }
+
+        return new MapOperand(value, shape[1], shape[2], PaddedChannels(shape[3]), ChannelUnit);
+    }
+
+    /// <summary>Channels that the kernels copy at once.</summary>
+    private int ChannelUnit => _operandType == StorageType.Float ? 1 : OperandAlignment / _operandType.Bytes();
+
+    private int PaddedChannels(int channels) => LinearTiles.Tiles(channels, ChannelUnit) * ChannelUnit;
+
+    /// <summary>The arguments of a product over windows.</summary>
+    /// <param name="product">The product, its X the maps.</param>
+    /// <param name="taps">Address of the table.</param>
+    /// <param name="maps">The maps.</param>
+    /// <param name="rows">Windows below each other.</param>
+    /// <param name="columns">Windows side by side.</param>
+    /// <param name="stride">Distance of windows in pixels.</param>
+    /// <param name="top">Rows of the first windows above the map.</param>
+    /// <param name="left">Columns of the first windows to the left of the map.</param>
+    private static ConvolutionArguments Windows(LinearArguments product, long taps, MapOperand maps, int rows, int columns, int stride, int top, int left) => new()
+    {
+        Linear = product with { X = product.X - ((long)top * maps.RowBytes) - ((long)left * maps.PixelBytes) },
+        Taps = taps,
+        Columns = Divisor.Of(columns),
+        Pixels = Divisor.Of(rows * columns),
+        PictureBytes = unchecked((int)((long)maps.Height * maps.RowBytes)),
+        WindowRowBytes = stride * maps.RowBytes,
+        WindowColumnBytes = stride * maps.PixelBytes,
+        Stride = stride,
+        Top = top,
+        Left = left,
+        Height = maps.Height,
+        Width = maps.Width,
+    };
+
+    /// <summary>Where a window's values lie, for every unit of channels of every tap, and zeros up to where the kernels read ahead.</summary>
+    private int[] Taps(int rows, int columns, MapOperand maps)
+    {
+        int tile = LinearPanels.TileLength(_operandType) / maps.Unit, units = maps.Channels / maps.Unit, count = rows * columns * units;
         int[] table = new int[2 * (LinearTiles.Tiles(count, tile) + ConvolutionArguments.TableTiles) * tile];
         for (int i = 0; i < count; i++)
         {
-            int tap = i / units, tapRow = tap / w[3], tapColumn = tap % w[3];
-            table[2 * i] = (tapRow * row) + (tapColumn * pixel) + (i % units * unit * elementBytes);
+            int tap = i / units, tapRow = tap / columns, tapColumn = tap % columns;
+            table[2 * i] = (tapRow * maps.RowBytes) + (tapColumn * maps.PixelBytes) + (i % units * maps.Unit * maps.Value.ElementBytes);
             table[(2 * i) + 1] = ConvolutionArguments.TapFlags(tapRow, tapColumn);
         }
 
@@ -371,15 +389,53 @@ internal sealed class CudaCompiler : GraphLowering
             Left = padding.Left,
         };
 
+    /// <summary>A transposed convolution as a product on tensor cores, where they can take it, else as a gather in float32.</summary>
     private void EmitTransposedConvolution(Node node, TransposedConvolution op)
+    {
+        if (ChooseTransposed(node, op) is not (TransposedBlocks blocks, LinearChoice choice))
+        {
+            EmitTransposedGather(node, op);
+            return;
+        }
+
+        Shape y = Local(node), w = node.Inputs[1].Shape;
+        MapOperand maps = Maps(node.Inputs[0]);
+        DeviceValue result = NewValue(node, StoredType(node)), table = Fixed(_weights.Table(Taps(blocks.Window, blocks.Window, maps)));
+        LinearArguments arguments = Product(
+            choice.M, choice.N, choice.K, _weights.Panels(((Parameter)node.Inputs[1].Operator).Key, blocks, w[0], maps.Channels, _operandType), bias: null, op.Activation);
+        arguments.Bias = op.HasBias ? (long)_weights.Vector(((Parameter)node.Inputs[2].Operator).Key, blocks).Value : 0;
+        int rows = LinearTiles.Tiles(y[1], blocks.Side), columns = LinearTiles.Tiles(y[2], blocks.Side);
+        Step(node, ParameterName(node.Inputs[1]), TransposedKind(w, op), [maps.Value], [result], 4 * w.Count, flops: null, run => LinearLaunches.Transposed(
+            _session,
+            choice,
+            new TransposedProductArguments
+            {
+                Convolution = Windows(
+                    Place(arguments, run, maps.Value, result, residual: null), table.Resolve(run), maps, rows, columns, blocks.Pixels, blocks.Before, blocks.Before),
+                RowColumns = Divisor.Of(blocks.RowColumns),
+                RowElements = blocks.RowElements,
+                BlockRows = blocks.Side,
+                YRows = y[1],
+                YRowElements = y[2] * y[3],
+            }));
+    }
+
+    private (TransposedBlocks Blocks, LinearChoice Product)? ChooseTransposed(Node node, TransposedConvolution op)
+    {
+        Shape y = Local(node), w = node.Inputs[1].Shape;
+        return _operandType == StorageType.Float
+            ? null
+            : LinearTiles.ChooseTransposed(_session, TransposedBlocks.All(w[2], op.Stride, op.Padding, w[1]), y, PaddedChannels(w[0]), _operandType);
+    }
+
+    private void EmitTransposedGather(Node node, TransposedConvolution op)
     {
         Shape y = Local(node), maps = Local(node.Inputs[0]), w = node.Inputs[1].Shape;
         int columns = ConvolutionLaunches.WeightColumns(w[1]);
-        DeviceValue x = Get(node.Inputs[0]), result = NewValue(node, StoredType(node));
+        DeviceValue x = Operand(node.Inputs[0], aligned: false), result = NewValue(node, StoredType(node));
         DeviceValue weight = Fixed(_weights.TapsFirst(((Parameter)node.Inputs[1].Operator).Key, w[0], w[1], w[2] * w[3], columns));
         DeviceValue? bias = op.HasBias ? Fixed(_weights.Vector(((Parameter)node.Inputs[2].Operator).Key, w[1])) : null;
-        string kind = Windowed("TransposedConvolution", w, op.Stride) + Epilogue(op.Activation, hasResidual: false, activateSum: false);
-        Step(node, ParameterName(node.Inputs[1]), kind, [x], [result], 4 * w.Count, flops: null, run => ConvolutionLaunches.Transposed(
+        Step(node, ParameterName(node.Inputs[1]), TransposedKind(w, op), [x], [result], 4 * w.Count, flops: null, run => ConvolutionLaunches.Transposed(
             _session,
             new TransposedConvolutionArguments
             {
@@ -405,6 +461,9 @@ internal sealed class CudaCompiler : GraphLowering
             },
             y[0]));
     }
+
+    private static string TransposedKind(Shape w, TransposedConvolution op) =>
+        Windowed("TransposedConvolution", w, op.Stride) + Epilogue(op.Activation, hasResidual: false, activateSum: false);
 
     private static string Windowed(string name, Shape w, int stride) => $"{name} {w[2]}x{w[3]}{(stride == 1 ? "" : $"/{stride}")}";
 
@@ -1039,7 +1098,7 @@ internal sealed class CudaCompiler : GraphLowering
     private bool ReadsAsOperand(Node user, Node value) => user.Operator switch
     {
         Attention => true,
-        Linear or Convolution { Groups: 1 } => user.Inputs[0] == value && !user.Inputs.Skip(1).Contains(value),
+        Linear or Convolution { Groups: 1 } or TransposedConvolution => user.Inputs[0] == value && !user.Inputs.Skip(1).Contains(value),
         Convolution => _operandType == StorageType.Half && user.Inputs[0] == value && !user.Inputs.Skip(1).Contains(value),
         _ => false,
     };
@@ -1121,5 +1180,20 @@ internal sealed class CudaCompiler : GraphLowering
         }
 
         _steps.Add(new CudaStep(Describe(node, name, kind, extraBytes, flops), launches));
+    }
+
+    /// <summary>Maps (N, H, W, C) as an operand of products over windows.</summary>
+    /// <param name="Value">Where they are.</param>
+    /// <param name="Height">Rows of a map.</param>
+    /// <param name="Width">Columns of a map.</param>
+    /// <param name="Channels">Channels with padding.</param>
+    /// <param name="Unit">Channels that the kernels copy at once.</param>
+    private sealed record MapOperand(DeviceValue Value, int Height, int Width, int Channels, int Unit)
+    {
+        /// <summary>Bytes from a pixel to the one beside it.</summary>
+        public int PixelBytes => (int)Value.RowStride * Value.ElementBytes;
+
+        /// <summary>Bytes from a pixel to the one below it.</summary>
+        public int RowBytes => checked(Width * PixelBytes);
     }
 }

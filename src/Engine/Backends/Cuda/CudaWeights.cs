@@ -53,34 +53,45 @@ internal sealed class CudaWeights : SharedWeights
         {
             int k = taps * paddedChannels, inFile = channels * taps;
             float[] rows = new float[LinearPanels.Columns * inFile], reordered = inFile == k && taps == 1 ? rows : new float[LinearPanels.Columns * k];
-            int panelBytes = LinearPanels.PanelBytes(k, type);
-            for (int column = 0; column < LinearPanels.PaddedColumns(n); column += LinearPanels.Columns)
+            UploadPanels(target, key, n, k, type, (first, count) =>
             {
-                int count = Math.Clamp(n - column, 0, LinearPanels.Columns);
                 Span<float> part = rows.AsSpan(0, count * inFile);
-                if (!part.IsEmpty)
-                {
-                    Read(key, (long)column * inFile, part);
-                }
-
+                Read(key, (long)first * inFile, part);
                 if (rows != reordered)
                 {
                     for (int i = 0; i < count; i++)
                     {
                         PutTapsFirst(part.Slice(i * inFile, inFile), taps, reordered.AsSpan(i * k, k), paddedChannels);
                     }
-
-                    part = reordered.AsSpan(0, count * k);
                 }
 
-                if (!LinearPanels.Pack(part, k, type, Staging(panelBytes)))
-                {
-                    throw new ModelFileException($"{FilePath}: tensor \"{key}\" holds values beyond {Half.MaxValue}, the largest of float16; use precision fp32 or tf32");
-                }
-
-                Upload(target + ((long)column / LinearPanels.Columns * panelBytes), panelBytes);
-            }
+                return reordered.AsSpan(0, count * k);
+            });
         });
+
+    /// <summary>A transposed convolution's weight (channels, Outputs, Kernel, Kernel), packed as the matrix of its blocks with zeros for channels up to paddedChannels.</summary>
+    /// <exception cref="ModelFileException">A value is too large for float16.</exception>
+    public DeviceAddress Panels(string key, TransposedBlocks blocks, int channels, int paddedChannels, StorageType type)
+    {
+        int n = blocks.Columns, k = checked(blocks.Window * blocks.Window * paddedChannels);
+        return Get(
+            $"{key} panels {type} of {blocks}",
+            (long)LinearPanels.PaddedColumns(n) / LinearPanels.Columns * LinearPanels.PanelBytes(k, type),
+            target =>
+            {
+                float[] weight = new float[checked(channels * blocks.Outputs * blocks.Kernel * blocks.Kernel)], rows = new float[LinearPanels.Columns * k];
+                Read(key, 0, weight);
+                UploadPanels(target, key, n, k, type, (first, count) =>
+                {
+                    for (int i = 0; i < count; i++)
+                    {
+                        blocks.Weights(weight, first + i, rows.AsSpan(i * k, k), channels);
+                    }
+
+                    return rows.AsSpan(0, count * k);
+                });
+            });
+    }
 
     /// <summary>A vector of a linear layer (n), padded with zeros to whole panels.</summary>
     public DeviceAddress Vector(string key, int n) => Get($"{key} padded", (long)LinearPanels.PaddedColumns(n) * sizeof(float), target =>
@@ -90,6 +101,25 @@ internal sealed class CudaWeights : SharedWeights
         Read(key, 0, values[..n]);
         Upload(target, values.Length * sizeof(float));
     });
+
+    /// <summary>A transposed convolution's bias (Outputs) for each column of its blocks, padded with zeros to whole panels.</summary>
+    public DeviceAddress Vector(string key, TransposedBlocks blocks)
+    {
+        int bytes = LinearPanels.PaddedColumns(blocks.Columns) * sizeof(float);
+        return Get($"{key} of {blocks}", bytes, target =>
+        {
+            float[] bias = new float[blocks.Outputs];
+            Read(key, 0, bias);
+            Span<float> values = MemoryMarshal.Cast<byte, float>(Staging(bytes));
+            values.Clear();
+            for (int column = 0; column < blocks.Columns; column++)
+            {
+                values[column] = blocks.Output(column) is int output ? bias[output] : 0;
+            }
+
+            Upload(target, bytes);
+        });
+    }
 
     /// <summary>A weight (outer, inner, taps) as (taps, outer, paddedInner), in float32, with zeros beyond inner.</summary>
     public DeviceAddress TapsFirst(string key, int outer, int inner, int taps, int paddedInner)
@@ -168,6 +198,22 @@ internal sealed class CudaWeights : SharedWeights
         Session.Dispose();
     }
 
+    /// <summary>Packs a matrix (n, k), a panel at a time.</summary>
+    private void UploadPanels(DeviceAddress target, string key, int n, int k, StorageType type, PanelRows rows)
+    {
+        int panelBytes = LinearPanels.PanelBytes(k, type);
+        for (int column = 0; column < LinearPanels.PaddedColumns(n); column += LinearPanels.Columns)
+        {
+            int count = Math.Clamp(n - column, 0, LinearPanels.Columns);
+            if (!LinearPanels.Pack(count == 0 ? [] : rows(column, count), k, type, Staging(panelBytes)))
+            {
+                throw new ModelFileException($"{FilePath}: tensor \"{key}\" holds values beyond {Half.MaxValue}, the largest of float16; use precision fp32 or tf32");
+            }
+
+            Upload(target + ((long)column / LinearPanels.Columns * panelBytes), panelBytes);
+        }
+    }
+
     /// <summary>Transposes (channels, taps); a tap's channels begin so many elements behind those of the tap before.</summary>
     private static void PutTapsFirst(ReadOnlySpan<float> values, int taps, Span<float> target, int distance)
     {
@@ -220,4 +266,7 @@ internal sealed class CudaWeights : SharedWeights
         Session.Driver.CopyToDevice(target, _staging!.Address, bytes, _stream);
         Session.Driver.Synchronize(_stream);
     }
+
+    /// <summary>So many rows of a matrix, from one on.</summary>
+    private delegate ReadOnlySpan<float> PanelRows(int first, int count);
 }

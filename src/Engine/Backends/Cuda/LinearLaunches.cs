@@ -37,6 +37,18 @@ internal static class LinearLaunches
         return Product(session, choice, a.Linear, workspace, (grid, linear) => KernelLaunch.Of(kernel, grid, a with { Linear = linear }));
     }
 
+    /// <summary>A transposed convolution as a matrix product of blocks of results.</summary>
+    /// <param name="session">The device.</param>
+    /// <param name="choice">How it is cut, K in one piece.</param>
+    /// <param name="a">The arguments but for TilesPerSplit and Vectors.</param>
+    public static IReadOnlyList<KernelLaunch> Transposed(CudaSession session, LinearChoice choice, TransposedProductArguments a)
+    {
+        ref LinearArguments product = ref a.Convolution.Linear;
+        product.TilesPerSplit = choice.TilesPerSplit;
+        product.Vectors = a.RowElements % 4 == 0 && Launches.Aligned(product.Y, a.YRowElements, 4, product.Type) ? 1 : 0;
+        return [KernelLaunch.Of(session.Kernel(choice.TransposedKernel), new LaunchSize(choice.Columns, choice.Rows), a)];
+    }
+
     private static IReadOnlyList<KernelLaunch> Product(
         CudaSession session, LinearChoice choice, LinearArguments a, long workspace, Func<LaunchSize, LinearArguments, KernelLaunch> launch)
     {

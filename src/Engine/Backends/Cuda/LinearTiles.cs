@@ -1,4 +1,5 @@
 using KernelAD.Kernels;
+using KernelAD.Tensors;
 
 namespace KernelAD.Backends.Cuda;
 
@@ -30,6 +31,9 @@ internal sealed record LinearChoice(int M, int N, int K, StorageType Type, int M
 
     /// <summary>The kernel where the rows are a convolution's windows.</summary>
     public string ConvolutionKernel => $"convolution_{LinearTiles.Name(Type)}_{Tile.Name}";
+
+    /// <summary>The kernel where the rows are a transposed convolution's blocks.</summary>
+    public string TransposedKernel => $"transposed_convolution_{LinearTiles.Name(Type)}_{Tile.Name}";
 
     /// <summary>Column tiles.</summary>
     public int Columns => LinearTiles.Tiles(N, Tile.Side);
@@ -107,6 +111,22 @@ internal static class LinearTiles
     /// <summary>Chooses for a convolution on a device, among the kernels that it has.</summary>
     public static LinearChoice ChooseConvolution(CudaSession session, int m, int n, int k, StorageType type) =>
         All(m, n, k, type, session.Device.Multiprocessors).Where(c => session.Has(c.ConvolutionKernel)).MinBy(c => c.Microseconds)!;
+
+    /// <summary>Chooses blocks and tile of a transposed convolution on a device, among the kernels that it has. Its K is not split: it is short.</summary>
+    /// <param name="session">The device.</param>
+    /// <param name="cuts">The blocks to choose from.</param>
+    /// <param name="y">The result (N, H, W, C).</param>
+    /// <param name="channels">Channels of the operand with padding.</param>
+    /// <param name="type">The operands' type.</param>
+    /// <returns>The cut and its product; null if the kernels can take none.</returns>
+    public static (TransposedBlocks Blocks, LinearChoice Product)? ChooseTransposed(
+        CudaSession session, IEnumerable<TransposedBlocks> cuts, Shape y, int channels, StorageType type) =>
+        (from blocks in cuts
+         let m = checked(y[0] * Tiles(y[1], blocks.Side) * Tiles(y[2], blocks.Side))
+         from choice in All(m, blocks.Columns, blocks.Window * blocks.Window * channels, type, session.Device.Multiprocessors)
+         where choice.Splits == 1 && session.Has(choice.TransposedKernel)
+         orderby choice.Microseconds
+         select ((TransposedBlocks, LinearChoice)?)(blocks, choice)).FirstOrDefault();
 
     /// <summary>Chooses for a product, among all kernels.</summary>
     public static LinearChoice Choose(int m, int n, int k, StorageType type, int multiprocessors) =>

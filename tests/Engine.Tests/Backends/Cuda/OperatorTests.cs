@@ -35,6 +35,10 @@ internal sealed class OperatorTests
         yield return Case("squeeze and excite", SqueezeAndExcite);
         yield return Case("a transposed convolution of a linear layer", run => Transposed(run, Linear(run, Maps(run, 4, 5, 12), 8), 16, 9, 3, 1));
         yield return Case("a transposed convolution to a picture", run => Transposed(run, Maps(run, 4, 5, 9), 3, 4, 1, 0));
+        yield return Case("a transposed convolution that cuts off more than it adds", run => Transposed(run, Maps(run, 5, 4, 7), 5, 3, 3, 2));
+        yield return Case("a transposed convolution with gaps", run => Transposed(run, Maps(run, 3, 6, 10), 8, 2, 3, 0));
+        yield return Case("a transposed convolution with a kernel of 18", run => Transposed(run, Linear(run, Maps(run, 2, 3, 8), 8), 4, 18, 1, 8));
+        yield return Case("transposed convolutions in a row", run => Transposed(run, Transposed(run, Transposed(run, Maps(run, 3, 4, 8), 16, 7, 5, 1), 8, 6, 2, 0), 3, 11, 1, 5));
         yield return Case("a batch normalisation on its own", run => Normalised(run, Maps(run, 3, 4, 6)));
         yield return Case("a batch normalisation of a convolution", run => Normalised(run, Convolution(run, Picture(run, 1, 6, 5), 12, 3, 1, Padding.Same(1), Activation.None)));
         yield return Case("max pooling", run => run.Add(new MaxPool(3, 2, 1), Maps(run, 9, 8, 10)));
@@ -123,6 +127,15 @@ internal sealed class OperatorTests
         using OperatorRun run = new();
         string[] steps = run.Run(Residual(run, activateSum: true), Precision.Fp32).Steps;
         Assert.That(steps, Is.EqualTo((string[])["Linear", "Convolution 3x3+Residual+Relu"]));
+    }
+
+    [Test]
+    public void Transposed_convolutions_hand_on_operands()
+    {
+        using OperatorRun run = new();
+        Node first = Transposed(run, Maps(run, 3, 4, 8), 16, 7, 5, 1);
+        string[] steps = run.Run(Transposed(run, first, 3, 11, 1, 5), Precision.Fp16).Steps;
+        Assert.That(steps, Is.EqualTo((string[])["ToHalf", "TransposedConvolution 7x7/5+Tanh", "TransposedConvolution 11x11+Tanh"]));
     }
 
     [Test]
