@@ -17,6 +17,7 @@ internal sealed class TransposedProductTests(string architecture, string precisi
     // maps, height, width, channels, outputs, kernel, stride, padding, and pixels from a window to the next
     [TestCase(1, 1, 1, 1, 1, 1, 1, 0, 1)]
     [TestCase(2, 5, 7, 8, 16, 3, 2, 1, 1)]
+    [TestCase(1, 5, 6, 8, 12, 4, 2, 1, 2)]
     [TestCase(2, 4, 6, 17, 20, 9, 3, 1, 1)]
     [TestCase(1, 3, 4, 32, 32, 7, 5, 1, 1)]
     [TestCase(1, 9, 13, 12, 16, 9, 2, 0, 1)]
@@ -61,10 +62,10 @@ internal sealed class TransposedProductTests(string architecture, string precisi
     private TransposedProductArguments Arguments(
         DeviceBench bench, TransposedReference r, int pixels, float[] x, float[] w, float[] bias, DeviceArray y)
     {
-        int side = pixels * r.Stride, padded = DeviceBench.Blocks(r.Channels, Unit) * Unit;
+        int side = pixels * r.Stride, shift = r.Outputs % 4 == 0 ? Math.Min(r.Padding, side - 1) : 0, padded = DeviceBench.Blocks(r.Channels, Unit) * Unit;
 
-        // Pixel j, counted from the first of the block's own, spreads tap u over the result j·s − p + u.
-        int Tap(int result, int pixel) => result + r.Padding - (pixel * r.Stride);
+        // Pixel j spreads tap u over the result j·s − p + u; the first block begins some results before y.
+        int Tap(int result, int pixel) => result - shift + r.Padding - (pixel * r.Stride);
         int[] met = [.. from pixel in Enumerable.Range(-r.Kernel, (2 * r.Kernel) + side + r.Padding)
                         where Enumerable.Range(0, side).Any(result => Tap(result, pixel) >= 0 && Tap(result, pixel) < r.Kernel)
                         select pixel];
@@ -102,7 +103,7 @@ internal sealed class TransposedProductTests(string architecture, string precisi
         const int EntriesPerTile = 4;
         int entries = (DeviceBench.Blocks(table.Count / 2, EntriesPerTile) + ConvolutionArguments.TableTiles) * EntriesPerTile;
         table.AddRange(new int[(2 * entries) - table.Count]);
-        int blockRows = DeviceBench.Blocks(r.YHeight, side), blockColumns = DeviceBench.Blocks(r.YWidth, side);
+        int blockRows = DeviceBench.Blocks(r.YHeight + shift, side), blockColumns = DeviceBench.Blocks(r.YWidth + shift, side);
         float[] widened = [.. x.Chunk(r.Channels).SelectMany(c => c.Concat(new float[padded - r.Channels]))];
         return new TransposedProductArguments
         {
@@ -137,6 +138,8 @@ internal sealed class TransposedProductTests(string architecture, string precisi
             RowColumns = Divisor.Of(rowColumns),
             RowElements = elements,
             BlockRows = side,
+            RowsAbove = shift,
+            ElementsBefore = shift * r.Outputs,
             YRows = r.YHeight,
             YRowElements = r.YWidth * r.Outputs,
         };

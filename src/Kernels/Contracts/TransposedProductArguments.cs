@@ -3,7 +3,7 @@ namespace KernelAD.Kernels;
 /// <summary>
 /// Arguments of <c>transposed_convolution_fp16_…</c> and <c>_tf32_…</c>: a transposed convolution as a convolution over x whose windows each give a square block of results. The product's
 /// row m is a block, its column n is result (row, element) of it, n = row · <see cref="RowColumns"/> + element, where an element is a channel of a pixel; the weight is zero where a result
-/// does not meet a pixel of the window. Blocks go beyond y at the right and below; y is dense.
+/// does not meet a pixel of the window. Blocks go beyond y on all sides; y is dense.
 /// <para>Grid as the Linear kernels' without splits; no scale, no residual.</para>
 /// </summary>
 internal struct TransposedProductArguments
@@ -22,6 +22,12 @@ internal struct TransposedProductArguments
 
     /// <summary>Rows of a block.</summary>
     public int BlockRows;
+
+    /// <summary>Rows of the first blocks above y.</summary>
+    public int RowsAbove;
+
+    /// <summary>Elements of the first blocks to the left of y, a multiple of 4: four that are stored at once are all there, or all not.</summary>
+    public int ElementsBefore;
 
     /// <summary>Rows of y.</summary>
     public int YRows;

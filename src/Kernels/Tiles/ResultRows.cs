@@ -45,13 +45,16 @@ internal struct BlockResults : IResultRows
 
     private int _row;
     private int _element;
+    private int _count;
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Start(int column)
     {
-        _row = Numbers.Divide(column, Blocks.RowColumns);
-        _element = column - (_row * Blocks.RowColumns.Value);
+        int row = Numbers.Divide(column, Blocks.RowColumns), element = column - (row * Blocks.RowColumns.Value);
+        _row = row - Blocks.RowsAbove;
+        _element = element - Blocks.ElementsBefore;
+        _count = Numbers.Min(Blocks.RowElements - element, 4);
     }
 
     /// <inheritdoc/>
@@ -62,8 +65,8 @@ internal struct BlockResults : IResultRows
         int picture = Numbers.Divide(row, pixels), block = row - (picture * pixels.Value);
         int blockRow = Numbers.Divide(block, columns), blockColumn = block - (blockRow * columns.Value);
         int yRow = (blockRow * Blocks.BlockRows) + _row, element = (blockColumn * Blocks.RowElements) + _element;
-        int count = Numbers.Min(Numbers.Min(Blocks.RowElements - _element, Blocks.YRowElements - element), 4);
-        if (row < a.M & yRow < Blocks.YRows & count > 0)
+        int count = Numbers.Min(_count, Blocks.YRowElements - element);
+        if (row < a.M & (uint)yRow < (uint)Blocks.YRows & element >= 0 & count > 0)
         {
             long firstElement = (((long)picture * Blocks.YRows) + yRow) * Blocks.YRowElements;
             Results.Store(y, firstElement + element, v, count, a.Type, a.Vectors != 0);

@@ -272,7 +272,7 @@ internal sealed class CudaCompiler : GraphLowering
         Step(node, ParameterName(node.Inputs[1]), kind, [maps.Value, residual, workspace], [result], 4 * w.Count, flops: null, run => LinearLaunches.Convolution(
             _session,
             choice,
-            Windows(Place(arguments, run, maps.Value, result, residual), table.Resolve(run), maps, y[1], y[2], op.Stride, op.Padding.Top, op.Padding.Left),
+            WindowedProduct(Place(arguments, run, maps.Value, result, residual), table.Resolve(run), maps, y[1], y[2], op.Stride, op.Padding.Top, op.Padding.Left),
             workspace?.Resolve(run) ?? 0));
     }
 
@@ -303,7 +303,7 @@ internal sealed class CudaCompiler : GraphLowering
     /// <param name="stride">Distance of windows in pixels.</param>
     /// <param name="top">Rows of the first windows above the map.</param>
     /// <param name="left">Columns of the first windows to the left of the map.</param>
-    private static ConvolutionArguments Windows(LinearArguments product, long taps, MapOperand maps, int rows, int columns, int stride, int top, int left) => new()
+    private static ConvolutionArguments WindowedProduct(LinearArguments product, long taps, MapOperand maps, int rows, int columns, int stride, int top, int left) => new()
     {
         Linear = product with { X = product.X - ((long)top * maps.RowBytes) - ((long)left * maps.PixelBytes) },
         Taps = taps,
@@ -404,17 +404,25 @@ internal sealed class CudaCompiler : GraphLowering
         LinearArguments arguments = Product(
             choice.M, choice.N, choice.K, _weights.Panels(((Parameter)node.Inputs[1].Operator).Key, blocks, w[0], maps.Channels, _operandType), bias: null, op.Activation);
         arguments.Bias = op.HasBias ? (long)_weights.Vector(((Parameter)node.Inputs[2].Operator).Key, blocks).Value : 0;
-        int rows = LinearTiles.Tiles(y[1], blocks.Side), columns = LinearTiles.Tiles(y[2], blocks.Side);
         Step(node, ParameterName(node.Inputs[1]), TransposedKind(w, op), [maps.Value], [result], 4 * w.Count, flops: null, run => LinearLaunches.Transposed(
             _session,
             choice,
             new TransposedProductArguments
             {
-                Convolution = Windows(
-                    Place(arguments, run, maps.Value, result, residual: null), table.Resolve(run), maps, rows, columns, blocks.Pixels, blocks.Before, blocks.Before),
+                Convolution = WindowedProduct(
+                    Place(arguments, run, maps.Value, result, residual: null),
+                    table.Resolve(run),
+                    maps,
+                    blocks.Cover(y[1]),
+                    blocks.Cover(y[2]),
+                    blocks.Pixels,
+                    blocks.Before,
+                    blocks.Before),
                 RowColumns = Divisor.Of(blocks.RowColumns),
                 RowElements = blocks.RowElements,
                 BlockRows = blocks.Side,
+                RowsAbove = blocks.Shift,
+                ElementsBefore = blocks.Shift * y[3],
                 YRows = y[1],
                 YRowElements = y[2] * y[3],
             }));

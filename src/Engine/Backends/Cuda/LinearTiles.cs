@@ -122,7 +122,7 @@ internal static class LinearTiles
     public static (TransposedBlocks Blocks, LinearChoice Product)? ChooseTransposed(
         CudaSession session, IEnumerable<TransposedBlocks> cuts, Shape y, int channels, StorageType type) =>
         (from blocks in cuts
-         let m = checked(y[0] * Tiles(y[1], blocks.Side) * Tiles(y[2], blocks.Side))
+         let m = checked(y[0] * blocks.Cover(y[1]) * blocks.Cover(y[2]))
          from choice in All(m, blocks.Columns, blocks.Window * blocks.Window * channels, type, session.Device.Multiprocessors)
          where choice.Splits == 1 && session.Has(choice.TransposedKernel)
          orderby choice.Microseconds

@@ -4,7 +4,7 @@ namespace KernelAD.Backends.Cuda;
 
 /// <summary>
 /// How the tensor cores compute a transposed convolution: as an ordinary one that slides over x by some pixels at a time and gives a square block of results at each place. Result i of a
-/// block meets pixel j of its window with the kernel's tap i + Padding + Stride · (<see cref="Before"/> − j), if there is one, in rows as in columns.
+/// block meets pixel j of its window with the kernel's tap i + Padding − <see cref="Shift"/> + Stride · (<see cref="Before"/> − j), if there is one, in rows as in columns.
 /// </summary>
 /// <param name="Kernel">Rows, and columns, of the kernel.</param>
 /// <param name="Stride">Distance of results of neighbouring pixels.</param>
@@ -22,11 +22,17 @@ internal sealed record TransposedBlocks(int Kernel, int Stride, int Padding, int
     /// <summary>Rows, and columns, of a block of results.</summary>
     public int Side => Pixels * Stride;
 
+    /// <summary>
+    /// Rows, and columns, of the first blocks that lie before y: where blocks begin with the results of a pixel's first tap, the fewest pixels meet them. Not where y's border would then cut
+    /// through elements that the kernels store at once.
+    /// </summary>
+    public int Shift => Outputs % VectorLength == 0 ? Padding % Stride : 0;
+
     /// <summary>Pixels of a window before the one that the block begins at: the first that meets the block's first result; negative if that one lies behind.</summary>
-    public int Before => (int)Math.Floor((Kernel - 1 - Padding) / (double)Stride);
+    public int Before => (int)Math.Floor((Kernel - 1 - Padding + Shift) / (double)Stride);
 
     /// <summary>Rows, and columns, of a window: up to the last pixel that meets the block's last result.</summary>
-    public int Window => Before + ((Side - 1 + Padding) / Stride) + 1;
+    public int Window => Before + ((Side - 1 + Padding - Shift) / Stride) + 1;
 
     /// <summary>Elements of a row of a block.</summary>
     public int RowElements => Side * Outputs;
@@ -36,6 +42,9 @@ internal sealed record TransposedBlocks(int Kernel, int Stride, int Padding, int
 
     /// <summary>Columns of the product.</summary>
     public int Columns => Side * RowColumns;
+
+    /// <summary>Blocks that cover an extent of the result.</summary>
+    public int Cover(int extent) => LinearTiles.Tiles(extent + Shift, Side);
 
     /// <summary>The ways to cut a transposed convolution that the kernels can take and that may be worth it.</summary>
     public static IEnumerable<TransposedBlocks> All(int kernel, int stride, int padding, int outputs)
@@ -87,7 +96,7 @@ internal sealed record TransposedBlocks(int Kernel, int Stride, int Padding, int
 
     private int? Tap(int result, int pixel)
     {
-        int tap = result + Padding + (Stride * (Before - pixel));
+        int tap = result + Padding - Shift + (Stride * (Before - pixel));
         return tap >= 0 && tap < Kernel ? tap : null;
     }
 }

@@ -9,6 +9,7 @@ public sealed class TransposedBlocksTests
     [TestCase(3, 2, 1, 16)]
     [TestCase(9, 3, 1, 32)]
     [TestCase(7, 5, 1, 32)]
+    [TestCase(4, 2, 1, 8)]
     [TestCase(11, 1, 0, 3)]
     [TestCase(2, 4, 0, 5)]
     [TestCase(1, 3, 2, 7)]
@@ -43,6 +44,16 @@ public sealed class TransposedBlocksTests
 
             Assert.That(blocks.Window, Is.LessThanOrEqualTo(ConvolutionArguments.MaxKernel));
             Assert.That(uses.Skip(1), Is.All.EqualTo(blocks.Pixels * blocks.Pixels), $"{blocks}");
+        }
+    }
+
+    /// <summary>A result meets ⌈kernel / stride⌉ pixels at most, and so does a block whatever is cut off, if its border may lie anywhere.</summary>
+    [Test]
+    public void Windows_are_as_small_as_can_be([Range(1, 6)] int kernel, [Range(1, 4)] int stride, [Range(0, 3)] int padding)
+    {
+        foreach (TransposedBlocks blocks in TransposedBlocks.All(kernel, stride, padding, outputs: 4))
+        {
+            Assert.That(blocks.Window, Is.EqualTo(((kernel + stride - 1) / stride) + blocks.Pixels - 1), $"{blocks}");
         }
     }
 
