@@ -47,6 +47,7 @@ public static class KernelCatalog
         .. Elementwise.Definitions(),
         .. Movement.Definitions(),
         .. Reduction.Definitions(),
+        .. SqueezeAndExcite.Definitions(),
         .. Maps.Definitions(),
         .. Filters.Definitions(),
     ];

@@ -5,8 +5,7 @@ namespace KernelAD.Backends.Cuda;
 /// <summary>
 /// Which nodes need no launch of their own, because a later one does their work along with its own: arithmetic by arithmetic (y = scale · f(a ∘ b) + offset is
 /// one kernel), the sum of two maps by the distance that gives the second, a factor by the interpolation before it, a sum by the patch embedding before
-/// it. Only values that have one reader
-/// and that nobody asked for.
+/// it, a squeeze-and-excite by its product. Only values that have one reader and that nobody asked for.
 /// </summary>
 internal sealed class Absorption
 {
@@ -26,6 +25,9 @@ internal sealed class Absorption
             {
                 case Binary { Function: BinaryFunction.Add }:
                     AbsorbProducer(node);
+                    break;
+                case Binary { Function: BinaryFunction.Multiply } when SqueezeAndExcite.Behind(node) is { Between: var between } && between.All(n => IsSole(node, n)):
+                    _absorbed.UnionWith(between);
                     break;
                 case Unary when IsSole(node, node.Inputs[0]) && node.Inputs[0].Operator is Binary && !TakesProducer(node.Inputs[0]):
                 case Affine when IsSole(node, node.Inputs[0]) && node.Inputs[0].Operator is Binary or Unary && !TakesProducer(node.Inputs[0]):

@@ -640,7 +640,11 @@ internal sealed class CudaCompiler : GraphLowering
             if (_absorption.Absorbs(absorbed))
             {
                 Node producer = Absorption.BehindReshapes(absorbed);
-                if (producer.Operator is PatchEmbedding embedding)
+                if (producer.Operator is Linear)
+                {
+                    EmitSqueezeAndExcite(node, SqueezeAndExcite.Behind(inner)!);
+                }
+                else if (producer.Operator is PatchEmbedding embedding)
                 {
                     EmitPatchEmbedding(producer, embedding, node, Plain(addend));
                 }
@@ -795,6 +799,39 @@ internal sealed class CudaCompiler : GraphLowering
         Shape source = Local(node.Inputs[0]);
         int length = source[op.Axis], inner = checked((int)Inner(source, op.Axis));
         EmitReduction(node, "Mean", ReduceOperation.Sum, checked((int)(source.Count / ((long)inner * length))), length, inner, 1f / length);
+    }
+
+    private void EmitSqueezeAndExcite(Node node, SqueezeAndExcite op)
+    {
+        Shape maps = Local(op.Maps);
+        int pixels = maps[1] * maps[2], channels = maps[3], squeezed = op.Squeeze.Shape[-1];
+        int parts = RowLaunches.SqueezeParts(_session, maps[0], pixels, channels), tiles = LinearTiles.Tiles(channels, SqueezeExciteArguments.Columns);
+        int padded = tiles * SqueezeExciteArguments.Columns;
+        DeviceValue x = Dense(op.Maps), y = NewValue(node, StoredType(node)), sums = NewMemory((long)maps[0] * parts * tiles * squeezed, StorageType.Float);
+        DeviceValue squeeze = Fixed(_weights.TapsFirst(Key(op.Squeeze, 1), squeezed, channels, taps: 1, padded)), squeezeBias = Plain(op.Squeeze.Inputs[2]);
+        DeviceValue excite = Fixed(_weights.TapsFirst(Key(op.Excite, 1), outer: 1, channels, squeezed, padded)), exciteBias = Fixed(_weights.Vector(Key(op.Excite, 2), channels));
+        long flops = node.Flops + op.Between.Sum(n => n.Flops);
+        Step(node, ParameterName(op.Squeeze.Inputs[1]), "SqueezeAndExcite", [x, sums], [y], 8L * channels * squeezed, flops, run => RowLaunches.SqueezeAndExcite(
+            _session,
+            new SqueezeExciteArguments
+            {
+                X = x.Resolve(run),
+                XType = x.Type,
+                Y = y.Resolve(run),
+                Type = y.Type,
+                SqueezeWeight = squeeze.Resolve(run),
+                SqueezeBias = squeezeBias.Resolve(run),
+                ExciteWeight = excite.Resolve(run),
+                ExciteBias = exciteBias.Resolve(run),
+                Sums = sums.Resolve(run),
+            },
+            maps[0],
+            pixels,
+            channels,
+            squeezed,
+            parts));
+
+        static string Key(Node layer, int input) => ((Parameter)layer.Inputs[input].Operator).Key;
     }
 
     private void EmitMax(Node node)

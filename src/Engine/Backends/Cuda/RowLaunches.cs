@@ -96,6 +96,49 @@ internal static class RowLaunches
         return [Columns(session, first, whole, partLength), Columns(session, second, 1, whole)];
     }
 
+    /// <summary>In how many parts a squeeze-and-excite takes the pixels of maps, each by blocks of its own: two blocks a multiprocessor, none with less than a pixel for each of its threads.</summary>
+    /// <param name="session">The device.</param>
+    /// <param name="maps">N.</param>
+    /// <param name="pixels">Pixels of a map.</param>
+    /// <param name="channels">Their channels.</param>
+    public static int SqueezeParts(CudaSession session, int maps, int pixels, int channels)
+    {
+        long wanted = 2L * session.Device.Multiprocessors / ((long)maps * LinearTiles.Tiles(channels, SqueezeExciteArguments.Columns));
+        int most = LinearTiles.Tiles(pixels, SqueezeExciteArguments.PixelsAtOnce), parts = (int)Math.Clamp(wanted, 1, most);
+
+        // Rounded up, the parts may be so long that fewer are enough.
+        return LinearTiles.Tiles(pixels, LinearTiles.Tiles(pixels, parts));
+    }
+
+    /// <summary>Squeeze-and-excite, in two launches.</summary>
+    /// <param name="session">The device.</param>
+    /// <param name="a">The addresses and types.</param>
+    /// <param name="maps">N.</param>
+    /// <param name="pixels">Pixels of a map.</param>
+    /// <param name="channels">Their channels.</param>
+    /// <param name="squeezed">The squeezed values.</param>
+    /// <param name="parts">See <see cref="SqueezeParts"/>.</param>
+    /// <exception cref="ConfigurationException">There are more blocks than one launch takes.</exception>
+    public static IReadOnlyList<KernelLaunch> SqueezeAndExcite(
+        CudaSession session, SqueezeExciteArguments a, int maps, int pixels, int channels, int squeezed, int parts)
+    {
+        // More threads for a value than this shorten its sum by less than adding up theirs takes.
+        const int MostSlices = 32;
+        int tiles = LinearTiles.Tiles(channels, SqueezeExciteArguments.Columns);
+        a.ColumnTiles = Divisor.Of(tiles);
+        a.MapBlocks = Divisor.Of(parts * tiles);
+        a.Squeezed = Divisor.Of(squeezed);
+        a.SumSlices = Math.Min(SqueezeExciteArguments.Threads / squeezed, MostSlices);
+        a.Pixels = pixels;
+        a.PartPixels = LinearTiles.Tiles(pixels, parts);
+        a.Channels = channels;
+        a.PaddedChannels = tiles * SqueezeExciteArguments.Columns;
+        a.Scale = 1f / pixels;
+        a.Vectors = Launches.Aligned(a.X, channels, 4, a.XType) && Launches.Aligned(a.Y, channels, 4, a.Type) ? 1 : 0;
+        LaunchSize grid = new(Launches.Blocks((long)maps * a.MapBlocks.Value, perBlock: 1));
+        return [KernelLaunch.Of(session.Kernel("squeeze"), grid, a), KernelLaunch.Of(session.Kernel("excite"), grid, a)];
+    }
+
     /// <summary>A function of rows: softmax or squash.</summary>
     public static IReadOnlyList<KernelLaunch> Function(CudaSession session, string kernel, RowArguments a) =>
         [KernelLaunch.Of(session.Kernel(kernel), new LaunchSize(Launches.Blocks(a.Rows, RowArguments.RowsPerBlock)), a)];

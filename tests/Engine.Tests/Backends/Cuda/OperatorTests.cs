@@ -32,7 +32,10 @@ internal sealed class OperatorTests
             Node x = Maps(run, 6, 5, 8);
             return run.Add(new Unary(UnaryFunction.Relu), run.Add(new Binary(BinaryFunction.Add), Depthwise(run, x, 3, 1, Activation.None), x));
         });
-        yield return Case("squeeze and excite", SqueezeAndExcite);
+        yield return Case("squeeze and excite", run => SqueezeAndExcite(run, 1, 32, 6));
+        yield return Case("squeeze and excite of odd channels", run => SqueezeAndExcite(run, 1, 45, 11));
+        yield return Case("squeeze and excite of two pictures", run => SqueezeAndExcite(run, 2, 24, 1));
+        yield return Case("squeeze and excite of more than a block adds up", run => SqueezeAndExcite(run, 1, 16, 520));
         yield return Case("a transposed convolution of a linear layer", run => Transposed(run, Linear(run, Maps(run, 4, 5, 12), 8), 16, 9, 3, 1));
         yield return Case("a transposed convolution to a picture", run => Transposed(run, Maps(run, 4, 5, 9), 3, 4, 1, 0));
         yield return Case("a transposed convolution that cuts off more than it adds", run => Transposed(run, Maps(run, 5, 4, 7), 5, 3, 3, 2));
@@ -139,6 +142,15 @@ internal sealed class OperatorTests
     }
 
     [Test]
+    public void Squeeze_and_excite_is_one_step_unless_a_block_cannot_add_it_up([Values(6, 512, 513)] int squeezed)
+    {
+        using OperatorRun run = new();
+        string[] steps = run.Run(SqueezeAndExcite(run, 1, 32, squeezed), Precision.Fp16).Steps;
+        Assert.That(steps.Contains("SqueezeAndExcite"), Is.EqualTo(squeezed <= 512), string.Join(", ", steps));
+        Assert.That(steps.Contains("Mean"), Is.EqualTo(squeezed > 512), string.Join(", ", steps));
+    }
+
+    [Test]
     public void What_the_kernels_do_not_take_is_said()
     {
         using OperatorRun run = new();
@@ -214,12 +226,12 @@ internal sealed class OperatorTests
             Weights(run, new Shape(x.Shape[3], outputs, kernel, kernel), x.Shape[3] * kernel * kernel / (stride * stride)),
             Operand(run, new Shape(outputs))));
 
-    private static Node SqueezeAndExcite(OperatorRun run)
+    private static Node SqueezeAndExcite(OperatorRun run, int pictures, int channels, int squeezed)
     {
-        Node x = Depthwise(run, Linear(run, Maps(run, 12, 11, 8), 32), 3, 1);
-        Node mean = run.Add(new Mean(1, KeepDimension: true), run.Add(new Reshape(new Shape(1, x.Shape[1] * x.Shape[2], 32)), x));
-        Node gate = Linear(run, Linear(run, mean, 6, Activation.Swish), 32, Activation.Sigmoid);
-        Node gated = run.Add(new Binary(BinaryFunction.Multiply), x, run.Add(new Reshape(new Shape(1, 1, 1, 32)), gate));
+        Node x = Depthwise(run, Linear(run, Picture(run, pictures, 12, 11), channels), 3, 1);
+        Node mean = run.Add(new Mean(1, KeepDimension: true), run.Add(new Reshape(new Shape(pictures, x.Shape[1] * x.Shape[2], channels)), x));
+        Node gate = Linear(run, Linear(run, mean, squeezed, Activation.Swish), channels, Activation.Sigmoid);
+        Node gated = run.Add(new Binary(BinaryFunction.Multiply), x, run.Add(new Reshape(new Shape(pictures, 1, 1, channels)), gate));
         return Linear(run, gated, 16);
     }
 
