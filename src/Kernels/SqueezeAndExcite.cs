@@ -19,8 +19,8 @@ internal static class SqueezeAndExcite
     /// <summary>The kernels to compile.</summary>
     public static IEnumerable<KernelDefinition> Definitions() =>
     [
-        KernelCatalog.Kernel<SqueezeExciteArguments>("squeeze", SqueezeExciteArguments.Threads, 3, SqueezeExciteArguments.SharedBytes, 40, Squeeze),
-        KernelCatalog.Kernel<SqueezeExciteArguments>("excite", SqueezeExciteArguments.Threads, 3, SqueezeExciteArguments.SharedBytes, 40, Excite),
+        KernelCatalog.Kernel<SqueezeExciteArguments>("squeeze", SqueezeExciteArguments.Threads, 2, SqueezeExciteArguments.SharedBytes, 64, Squeeze),
+        KernelCatalog.Kernel<SqueezeExciteArguments>("excite", SqueezeExciteArguments.Threads, 2, SqueezeExciteArguments.SharedBytes, 64, Excite),
     ];
 
     /// <summary>What a block's pixels and channels add to W₁·mean(x).</summary>
