@@ -144,7 +144,7 @@ internal static class Reduction
 
     /// <summary>Takes in every stride-th element in four chains.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static float Accumulate(ReduceArguments a, long element, int stride, int count)
+    internal static float Accumulate(ReduceArguments a, long element, int stride, int count)
     {
         float none = a.Operation == ReduceOperation.Max ? LowerThanAll : 0;
         F4 totals = new() { X = none, Y = none, Z = none, W = none };

@@ -30,13 +30,13 @@ internal static class SqueezeAndExcite
         F4 sums = default;
         if (block.Channels > 0)
         {
-            for (int pixel = block.FirstPixel; pixel < block.EndPixel; pixel += SqueezeExciteArguments.PixelsAtOnce)
+            for (int pixel = block.FirstPixel; pixel < block.EndPixel; pixel += 2 * SqueezeExciteArguments.PixelsAtOnce)
             {
-                F4 x = block.Load(a, pixel);
-                sums.X += x.X;
-                sums.Y += x.Y;
-                sums.Z += x.Z;
-                sums.W += x.W;
+                block.LoadTwo(a, pixel, out F4 first, out F4 second);
+                sums.X += first.X + second.X;
+                sums.Y += first.Y + second.Y;
+                sums.Z += first.Z + second.Z;
+                sums.W += first.W + second.W;
             }
         }
 
@@ -78,23 +78,19 @@ internal static class SqueezeAndExcite
         uint smem = Shared.Base(), own = smem + (uint)(thread * sizeof(float));
 
         // s: lanes are neighbouring values, as many threads as there are slices share the sums of one value.
-        int slice = Numbers.Divide(thread, a.Squeezed);
+        int slice = Numbers.Divide(thread, a.Squeezed), slices = a.SumSlices.Value;
         float sum = 0;
-        if (slice < a.SumSlices)
+        if (slice < slices)
         {
-            long sums = a.Sums + ((((long)block.Map * a.MapBlocks.Value * squeezed) + thread) * sizeof(float)), step = (long)a.SumSlices * squeezed * sizeof(float);
-            for (int i = slice; i < a.MapBlocks.Value; i += a.SumSlices)
-            {
-                sum += Global.Float(sums);
-                sums += step;
-            }
+            int count = Numbers.Divide(Numbers.Max(a.MapBlocks.Value - slice + slices - 1, 0), a.SumSlices);
+            sum = Reduction.Accumulate(new ReduceArguments { X = a.Sums }, ((long)block.Map * a.MapBlocks.Value * squeezed) + thread, slices * squeezed, count);
         }
 
         Shared.Store(own, sum);
         Threads.Barrier();
         if (thread < squeezed)
         {
-            for (int i = 1; i < a.SumSlices; i++)
+            for (int i = 1; i < slices; i++)
             {
                 sum += Shared.Float(own + (uint)(i * squeezed * sizeof(float)));
             }
@@ -125,14 +121,11 @@ internal static class SqueezeAndExcite
         if (block.Channels > 0)
         {
             F4 gates = Shared.Float4(smem + ColumnsAt + (uint)((thread & ((SqueezeExciteArguments.Columns / 4) - 1)) * 16));
-            for (int pixel = block.FirstPixel; pixel < block.EndPixel; pixel += SqueezeExciteArguments.PixelsAtOnce)
+            for (int pixel = block.FirstPixel; pixel < block.EndPixel; pixel += 2 * SqueezeExciteArguments.PixelsAtOnce)
             {
-                F4 v = block.Load(a, pixel);
-                v.X *= gates.X;
-                v.Y *= gates.Y;
-                v.Z *= gates.Z;
-                v.W *= gates.W;
-                Results.Store(a.Y, block.Element(a, pixel), v, Numbers.Min(block.Channels, 4), a.Type, a.Vectors != 0);
+                block.LoadTwo(a, pixel, out F4 first, out F4 second);
+                block.Store(a, pixel, first, gates);
+                block.Store(a, pixel + SqueezeExciteArguments.PixelsAtOnce, second, gates);
             }
         }
     }
@@ -200,13 +193,37 @@ internal struct SqueezeExciteBlock
 
     private readonly int FirstChannel => TileChannel + ((Threads.Index & ((SqueezeExciteArguments.Columns / 4) - 1)) * 4);
 
-    /// <summary>The thread's first element of a pixel.</summary>
+    /// <summary>The thread's channels of a pixel and of the next one, both on their way before either is needed; zeros beyond the last channel and pixel.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public readonly long Element(SqueezeExciteArguments a, int pixel) => ((((long)Map * a.Pixels) + pixel) * a.Channels) + FirstChannel;
+    public readonly void LoadTwo(SqueezeExciteArguments a, int pixel, out F4 first, out F4 second)
+    {
+        first = Load(a, pixel);
+        second = default;
+        if (pixel + SqueezeExciteArguments.PixelsAtOnce < EndPixel)
+        {
+            second = Load(a, pixel + SqueezeExciteArguments.PixelsAtOnce);
+        }
+    }
 
-    /// <summary>The thread's channels of a pixel, zeros beyond the last one.</summary>
+    /// <summary>Stores the thread's channels of a pixel times factors, if there is such a pixel.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public readonly F4 Load(SqueezeExciteArguments a, int pixel)
+    public readonly void Store(SqueezeExciteArguments a, int pixel, F4 v, F4 factors)
+    {
+        if (pixel < EndPixel)
+        {
+            v.X *= factors.X;
+            v.Y *= factors.Y;
+            v.Z *= factors.Z;
+            v.W *= factors.W;
+            Results.Store(a.Y, Element(a, pixel), v, Numbers.Min(Channels, 4), a.Type, a.Vectors != 0);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private readonly long Element(SqueezeExciteArguments a, int pixel) => ((((long)Map * a.Pixels) + pixel) * a.Channels) + FirstChannel;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private readonly F4 Load(SqueezeExciteArguments a, int pixel)
     {
         long element = Element(a, pixel);
         if (a.Vectors != 0)

@@ -39,7 +39,7 @@ internal sealed class SqueezeAndExciteTests(string architecture)
                 ColumnTiles = Divisor.Of(tiles),
                 MapBlocks = Divisor.Of(mapBlocks),
                 Squeezed = Divisor.Of(squeezed),
-                SumSlices = Math.Min(SqueezeExciteArguments.Threads / squeezed, 32),
+                SumSlices = Divisor.Of(Math.Min(SqueezeExciteArguments.Threads / squeezed, 32)),
                 Pixels = pixels,
                 PartPixels = partPixels,
                 Channels = channels,

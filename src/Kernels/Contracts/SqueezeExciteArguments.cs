@@ -57,7 +57,7 @@ internal struct SqueezeExciteArguments
     public Divisor Squeezed;
 
     /// <summary>Threads that share the addition of a squeezed value's sums; together at most <see cref="Threads"/>.</summary>
-    public int SumSlices;
+    public Divisor SumSlices;
 
     /// <summary>Pixels of a map.</summary>
     public int Pixels;

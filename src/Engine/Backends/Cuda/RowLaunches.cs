@@ -128,7 +128,7 @@ internal static class RowLaunches
         a.ColumnTiles = Divisor.Of(tiles);
         a.MapBlocks = Divisor.Of(parts * tiles);
         a.Squeezed = Divisor.Of(squeezed);
-        a.SumSlices = Math.Min(SqueezeExciteArguments.Threads / squeezed, MostSlices);
+        a.SumSlices = Divisor.Of(Math.Min(SqueezeExciteArguments.Threads / squeezed, MostSlices));
         a.Pixels = pixels;
         a.PartPixels = LinearTiles.Tiles(pixels, parts);
         a.Channels = channels;
