@@ -207,15 +207,12 @@ internal sealed unsafe class AttentionStep : CpuStep
         {
             if (mask is MaskedTile tile && tile.HidesBlockOf(key))
                 continue;
-            Gemm.MultiplyTile<TSimd, TVector>(
+            Gemm.MultiplyTile<TSimd, TVector, ProductStore<TSimd, TVector>>(
                 rows,
                 q,
                 scratch + _kOffset + (key * _shape.KeyWidth),
                 _shape.KeyWidth,
-                scores + RowTiles.Index(0, key, keys),
-                RowTiles.BlockColumns,
-                vectorStride,
-                accumulate: false);
+                new ProductStore<TSimd, TVector>(scores + RowTiles.Index(0, key, keys), RowTiles.BlockColumns, vectorStride, accumulate: false));
         }
 
         for (int r = 0; r < rows; r++)
@@ -248,15 +245,12 @@ internal sealed unsafe class AttentionStep : CpuStep
             end = mask is MaskedTile tile ? tile.VisibleRange(ref first) : keys;
             for (int column = 0; column < _outputStride && first < end; column += columns)
             {
-                Gemm.MultiplyTile<TSimd, TVector>(
+                Gemm.MultiplyTile<TSimd, TVector, ProductStore<TSimd, TVector>>(
                     rows,
                     scores + RowTiles.Index(0, first, keys),
                     scratch + _vOffset + (column * keys) + (first * columns),
                     end - first,
-                    output + column,
-                    _outputStride,
-                    TSimd.Lanes,
-                    accumulate: !firstBlock || mask is not null);
+                    new ProductStore<TSimd, TVector>(output + column, _outputStride, TSimd.Lanes, accumulate: !firstBlock || mask is not null));
             }
         }
     }

@@ -198,34 +198,36 @@ internal sealed unsafe class ConvolutionStep : CpuStep
         {
             int segments = Math.Min(layout.Section, phase.KernelHeight - first);
             bool last = first + segments == phase.KernelHeight;
+            nint start = (nint)first * layout.BandPitch;
             float* product = products;
             for (int panel = firstPanel; panel < endPanel; panel++)
             {
                 float* right = weights.Panel(panel) + ((long)first * length * SimdTier.PanelColumns);
-                byte* next = (byte*)(weights.Panel(Math.Min(panel + 1, weights.Panels - 1)) + ((long)first * length * SimdTier.PanelColumns));
+                byte* next = (byte*)(weights.Panel(panel + 1) + ((long)first * length * SimdTier.PanelColumns));
+                bool simple = _epilogue.IsSimple(weights, panel);
                 for (int position = 0; position < positions; position += SimdTier.TileRows)
                 {
                     int rows = Math.Min(SimdTier.TileRows, positions - position);
-                    Gemm.MultiplyGathered<TSimd, TVector>(
-                        rows,
-                        sources + position,
-                        (nint)first * layout.BandPitch,
-                        length,
-                        layout.BandPitch,
-                        segments,
-                        right,
-                        product,
-                        SimdTier.PanelColumns,
-                        TSimd.Lanes,
-                        accumulate: first > 0,
-                        next);
-                    next += segments * Split.Most(length, RowTiles.BlockColumns) * GemmKernels.PrefetchedPerBlock;
+                    float* addend = residual == null ? null : residual + (position * residualStride);
                     if (last)
+                        _epilogue.Prefetch(weights, panel, rows, targets + position, addend, residualStride);
+                    if (last && simple && Gemm.IsHeight(rows))
                     {
-                        float* addend = residual == null ? null : residual + (position * residualStride);
-                        _epilogue.Store<TSimd, TVector>(weights, panel, product, rows, targets + position, addend, residualStride);
+                        ResultStore<TSimd, TVector> result = _epilogue.ResultStore<TSimd, TVector>(
+                            weights, panel, first > 0 ? product : null, targets + position, addend, residualStride);
+                        Gemm.MultiplyGathered<TSimd, TVector, ResultStore<TSimd, TVector>>(
+                            rows, sources + position, start, length, layout.BandPitch, segments, right, in result, next);
+                    }
+                    else
+                    {
+                        ProductStore<TSimd, TVector> sum = new(product, SimdTier.PanelColumns, TSimd.Lanes, accumulate: first > 0);
+                        Gemm.MultiplyGathered<TSimd, TVector, ProductStore<TSimd, TVector>>(
+                            rows, sources + position, start, length, layout.BandPitch, segments, right, in sum, next);
+                        if (last)
+                            _epilogue.Store<TSimd, TVector>(weights, panel, product, rows, targets + position, addend, residualStride);
                     }
 
+                    next += segments * Split.Most(length, RowTiles.BlockColumns) * GemmKernels.PrefetchedPerBlock;
                     if (layout.Section < phase.KernelHeight)
                         product += SimdTier.TileRows * SimdTier.PanelColumns;
                 }

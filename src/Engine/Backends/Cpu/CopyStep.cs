@@ -18,6 +18,9 @@ internal sealed unsafe class CopyStep : CpuStep
     /// </summary>
     private const int TransposedRows = 16;
 
+    /// <summary>Elements of a tile at least: where few columns are transposed (three channels, for instance), it has more rows.</summary>
+    private const int TransposedElements = 1024;
+
     private readonly BufferRef _destination;
     private readonly BufferRef _source;
     private readonly StridedLoops _loops;
@@ -44,7 +47,7 @@ internal sealed unsafe class CopyStep : CpuStep
         int[] order = [.. Enumerable.Range(0, extents.Length).OrderByDescending(d => written[d])];
         _loops = StridedLoops.Create(Pick(extents, order), Pick(destinationStrides, order), Pick(sourceStrides, order));
         if (_loops.ColumnStride(Destination) == 1 && _loops.ColumnStride(Source) > 1
-            && _loops.WithDenseRows(Source, TransposedRows) is StridedLoops transposed)
+            && _loops.WithDenseRows(Source, (int)Math.Max(TransposedRows, TransposedElements / _loops.Columns)) is StridedLoops transposed)
         {
             _loops = transposed;
             _transposed = true;
@@ -121,10 +124,7 @@ internal sealed unsafe class CopyStep : CpuStep
                 CopyRow(destination + (r * destinationStride) + c, 1, source + (c * sourceStride) + r, sourceStride, Block);
         }
 
-        for (long r = 0; r < rows && fullColumns < columns; r++)
-        {
-            float* to = destination + (r * destinationStride) + fullColumns;
-            CopyRow(to, 1, source + (fullColumns * sourceStride) + r, sourceStride, columns - fullColumns);
-        }
+        for (long c = fullColumns; c < columns; c++)
+            CopyRow(destination + c, destinationStride, source + (c * sourceStride), 1, rows);
     }
 }

@@ -65,8 +65,9 @@ internal sealed unsafe class DepthwiseRows
         where TVector : struct
     {
         int channel = block * Block;
-        for (int lane = 0; lane < Block; lane += 2 * TSimd.Lanes)
-            Filter<TSimd, TVector>(band + lane, channel + lane, sums + lane);
+        int slid = Slide<TSimd, TVector>(band, channel, sums);
+        for (int lane = 0; lane < Block && slid < _columns; lane += 2 * TSimd.Lanes)
+            Filter<TSimd, TVector>(band + lane, channel + lane, sums + lane, slid);
         switch (_activation)
         {
             case Activation.Relu:
@@ -93,9 +94,30 @@ internal sealed unsafe class DepthwiseRows
         }
     }
 
-    /// <summary>A row's sums for two vectors of channels (one, if a vector holds a block).</summary>
+    /// <summary>The sums of a row's first pixels, as many as <see cref="SlidingWindow"/> can compute.</summary>
+    /// <returns>Their number.</returns>
+    private int Slide<TSimd, TVector>(float* rows, int channel, float* sums)
+        where TSimd : ISimd<TVector>
+        where TVector : struct
+    {
+        int width = _shape.KernelWidth, height = _shape.KernelHeight, pixels = _columns / SlidingWindow.Pixels * SlidingWindow.Pixels;
+        if (_shape.Stride != 1 || width is not (3 or 5))
+            return 0;
+        for (int lane = 0; lane < Block; lane += TSimd.Lanes)
+        {
+            float* taps = _weights.Tap(channel + lane, 0), bias = _weights.Bias + channel + lane;
+            if (width == 3)
+                SlidingWindow.Filter<TSimd, TVector, ThreeTaps>(rows + lane, Pitch, taps, height, bias, sums + lane, pixels);
+            else
+                SlidingWindow.Filter<TSimd, TVector, FiveTaps>(rows + lane, Pitch, taps, height, bias, sums + lane, pixels);
+        }
+
+        return pixels;
+    }
+
+    /// <summary>A row's sums from some pixel on, for two vectors of channels (one, if a vector holds a block).</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Filter<TSimd, TVector>(float* rows, int channel, float* sums)
+    private void Filter<TSimd, TVector>(float* rows, int channel, float* sums, int firstPixel)
         where TSimd : ISimd<TVector>
         where TVector : struct
     {
@@ -104,6 +126,8 @@ internal sealed unsafe class DepthwiseRows
         int kernelHeight = _shape.KernelHeight, kernelWidth = _shape.KernelWidth;
         float* taps = _weights.Tap(channel, 0);
         float* end = sums + (_columns * Block);
+        sums += firstPixel * Block;
+        rows += firstPixel * step;
         TVector bias0 = TSimd.Load(_weights.Bias + channel), bias1 = TSimd.Load(_weights.Bias + channel + second);
         for (; sums < end; sums += Pixels * Block, rows += Pixels * step)
         {

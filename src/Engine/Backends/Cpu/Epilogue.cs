@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.X86;
 using KernelAD.Graph;
 
 namespace KernelAD.Backends.Cpu;
@@ -20,6 +21,59 @@ internal sealed unsafe class Epilogue
         _rowTiles = rowTiles;
         _activation = activation;
         _activateSum = activateSum;
+    }
+
+    /// <summary>Whether a panel's part of the result can be stored from the kernel's registers, by <see cref="ResultStore"/>.</summary>
+    public bool IsSimple(PackedWeights weights, int panel) =>
+        _activation is Activation.None or Activation.Relu && weights.Bias != null && (panel + 1) * SimdTier.PanelColumns <= weights.N;
+
+    /// <summary>
+    /// The epilogue of a tile as a part of the kernel that computes it. The parameters are those of
+    /// <see cref="Store{TSimd, TVector}(PackedWeights, int, float*, int, float**, float*, long)"/>, and the product of the sections of K before the last.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public ResultStore<TSimd, TVector> ResultStore<TSimd, TVector>(
+        PackedWeights weights, int panel, float* partial, float** targets, float* residual, long residualStride)
+        where TSimd : ISimd<TVector>
+        where TVector : struct
+    {
+        int column = panel * SimdTier.PanelColumns;
+        float relu = _activation == Activation.Relu ? 0 : float.NegativeInfinity;
+        return new ResultStore<TSimd, TVector>(
+            weights.Bias + column,
+            targets,
+            (nint)(_rowTiles ? RowTiles.Index(0, column, weights.N) : column),
+            _rowTiles && TSimd.Lanes == RowTiles.BlockColumns ? SimdTier.TileRows * RowTiles.BlockColumns : TSimd.Lanes,
+            _activateSum ? float.NegativeInfinity : relu,
+            _activateSum ? relu : float.NegativeInfinity,
+            partial,
+            residual == null ? null : residual + column,
+            (nint)residualStride);
+    }
+
+    /// <summary>
+    /// Fetches what <see cref="Store{TSimd, TVector}(PackedWeights, int, float*, int, float**, float*, long)"/> will touch, while the tile is multiplied: no
+    /// hardware follows rows that are pages apart, and stores that miss the caches queue up. The parameters are the same.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Prefetch(PackedWeights weights, int panel, int rows, float** targets, float* residual, long residualStride)
+    {
+        if (!Sse.IsSupported)
+            return;
+
+        int column = panel * SimdTier.PanelColumns, lastColumn = Math.Min(column + SimdTier.PanelColumns, weights.N) - 1;
+        long first = _rowTiles ? RowTiles.Index(0, column, weights.N) : column;
+        long last = _rowTiles ? RowTiles.Index(0, lastColumn, weights.N) : lastColumn;
+        for (int r = 0; r < rows; r++)
+        {
+            Sse.Prefetch0(targets[r] + first);
+            Sse.Prefetch0(targets[r] + last);
+            if (residual != null)
+            {
+                Sse.Prefetch0(residual + (r * residualStride) + column);
+                Sse.Prefetch0(residual + (r * residualStride) + lastColumn);
+            }
+        }
     }
 
     /// <summary>Finishes a tile of the product and stores what lies within the result.</summary>

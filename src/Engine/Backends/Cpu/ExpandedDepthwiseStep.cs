@@ -202,8 +202,7 @@ internal sealed unsafe class ExpandedDepthwiseStep : CpuStep
                 (int block, int lane) = Math.DivRem(channel, DepthwiseRows.Block);
                 float* source = product + (block * ProductFloats) + lane;
                 float* target = inside + (block * BandFloats) + (row * pitch) + lane;
-                for (int i = 0; i < rows; i++, source += width * DepthwiseRows.Block, target += pitch)
-                    Activate<TSimd, TVector, TActivation>(source, (group * GroupChannels) + channel, target);
+                Activate<TSimd, TVector, TActivation>(source, rows, (group * GroupChannels) + channel, target);
             }
         }
     }
@@ -221,14 +220,15 @@ internal sealed unsafe class ExpandedDepthwiseStep : CpuStep
             if (panel >= _expansion.Panels)
                 return;
 
-            // What comes next is the picture, in order: the processor fetches that by itself.
+            // The picture comes in order, which the processor fetches by itself; the next group's weights do not.
             float* weights = _expansion.Panel(panel);
+            byte* next = (byte*)(weights + (GroupChannels * _expansion.K));
             float* target = product + column;
             for (int pixel = 0; pixel < pixels; pixel += SimdTier.TileRows, target += SimdTier.TileRows * DepthwiseRows.Block)
             {
                 for (int r = 0; r < SimdTier.TileRows; r++)
                     sources[r] = x + ((long)Math.Min(pixel + r, pixels - 1) * _expansion.K);
-                Gemm.MultiplyGathered<TSimd, TVector>(
+                Gemm.MultiplyGathered<TSimd, TVector, ProductStore<TSimd, TVector>>(
                     Math.Min(SimdTier.TileRows, pixels - pixel),
                     sources,
                     start: 0,
@@ -236,18 +236,16 @@ internal sealed unsafe class ExpandedDepthwiseStep : CpuStep
                     pitch: 0,
                     segments: 1,
                     weights,
-                    target,
-                    DepthwiseRows.Block,
-                    vectorStride,
-                    accumulate: false,
-                    (byte*)weights);
+                    new ProductStore<TSimd, TVector>(target, DepthwiseRows.Block, vectorStride, accumulate: false),
+                    next);
+                next += Split.Most(_expansion.K, RowTiles.BlockColumns) * GemmKernels.PrefetchedPerBlock;
             }
         }
     }
 
-    /// <summary>Finishes a vector of channels of a row of the product. Channels beyond the weights', which nobody reads, stay as they are.</summary>
+    /// <summary>Finishes a vector of channels of some rows of the product. Channels beyond the weights', which nobody reads, stay as they are.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Activate<TSimd, TVector, TActivation>(float* source, int channel, float* target)
+    private void Activate<TSimd, TVector, TActivation>(float* source, int rows, int channel, float* target)
         where TSimd : ISimd<TVector>
         where TVector : struct
         where TActivation : struct, IUnaryOperation
@@ -257,7 +255,11 @@ internal sealed unsafe class ExpandedDepthwiseStep : CpuStep
 
         TActivation activation = default;
         TVector bias = _expansion.Bias == null ? TSimd.Zero : TSimd.Load(_expansion.Bias + channel);
-        for (float* end = source + (_shape.Width * DepthwiseRows.Block); source < end; source += DepthwiseRows.Block, target += DepthwiseRows.Block)
-            TSimd.Store(activation.Apply<TSimd, TVector>(TSimd.Add(TSimd.Load(source), bias)), target);
+        int rowFloats = _shape.Width * DepthwiseRows.Block;
+        for (int gap = _rows.Pitch - rowFloats; rows > 0; rows--, target += gap)
+        {
+            for (float* end = source + rowFloats; source < end; source += DepthwiseRows.Block, target += DepthwiseRows.Block)
+                TSimd.Store(activation.Apply<TSimd, TVector>(TSimd.Add(TSimd.Load(source), bias)), target);
+        }
     }
 }

@@ -47,24 +47,21 @@ internal static unsafe class GemmKernels
     public const int PrefetchedPerBlock = 2 * AlignedMemory.Alignment;
 
     /// <summary>
-    /// C[rows, 2 vectors] = A·B, or C + A·B: one tile of the product, held in registers over the whole of K. Every element is the same chain of
-    /// multiply-adds in ascending k whatever the number of rows, so a row's result does not depend on its place in a matrix.
+    /// [rows, 2 vectors] of A·B: one tile of the product, held in registers over the whole of K. Every element is the same chain of multiply-adds in
+    /// ascending k whatever the number of rows, so a row's result does not depend on its place in a matrix.
     /// </summary>
     /// <param name="a">The first of the tile's rows in row tiles.</param>
     /// <param name="b">A packed panel [k][2 · Lanes].</param>
     /// <param name="k">Columns of A, rows of B.</param>
-    /// <param name="c">The tile of the product.</param>
-    /// <param name="rowStride">Floats from one row of C to the next.</param>
-    /// <param name="vectorStride">Floats from the first vector of a row of C to the second.</param>
-    /// <param name="accumulate">Whether C is added to, or overwritten.</param>
+    /// <param name="store">What becomes of the tile.</param>
     /// <param name="prefetch">What will be needed next: two cache lines are fetched per sixteen columns of A, evenly, since bursts would hold up the
     /// loads.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Multiply<TSimd, TVector, TRows>(
-        float* a, float* b, int k, float* c, nint rowStride, nint vectorStride, bool accumulate, byte* prefetch)
+    public static void Multiply<TSimd, TVector, TRows, TStore>(float* a, float* b, int k, in TStore store, byte* prefetch)
         where TSimd : ISimd<TVector>
         where TVector : struct
         where TRows : struct, IRows
+        where TStore : struct, ITileStore<TVector>
     {
         TVector c00 = TSimd.Zero, c01 = TSimd.Zero, c10 = TSimd.Zero, c11 = TSimd.Zero, c20 = TSimd.Zero, c21 = TSimd.Zero;
         TVector c30 = TSimd.Zero, c31 = TSimd.Zero, c40 = TSimd.Zero, c41 = TSimd.Zero, c50 = TSimd.Zero, c51 = TSimd.Zero;
@@ -146,32 +143,32 @@ internal static unsafe class GemmKernels
             k -= RowTiles.BlockColumns;
         }
 
-        StoreRow<TSimd, TVector>(c00, c01, c, vectorStride, accumulate);
-        StoreRow<TSimd, TVector>(c10, c11, c += rowStride, vectorStride, accumulate);
+        store.Store(0, c00, c01);
+        store.Store(1, c10, c11);
         if (TRows.Count > 2)
         {
-            StoreRow<TSimd, TVector>(c20, c21, c += rowStride, vectorStride, accumulate);
-            StoreRow<TSimd, TVector>(c30, c31, c += rowStride, vectorStride, accumulate);
+            store.Store(2, c20, c21);
+            store.Store(3, c30, c31);
         }
 
         if (TRows.Count > 4)
         {
-            StoreRow<TSimd, TVector>(c40, c41, c += rowStride, vectorStride, accumulate);
-            StoreRow<TSimd, TVector>(c50, c51, c += rowStride, vectorStride, accumulate);
+            store.Store(4, c40, c41);
+            store.Store(5, c50, c51);
         }
 
         if (TRows.Count > 6)
         {
-            StoreRow<TSimd, TVector>(c60, c61, c += rowStride, vectorStride, accumulate);
-            StoreRow<TSimd, TVector>(c70, c71, c += rowStride, vectorStride, accumulate);
+            store.Store(6, c60, c61);
+            store.Store(7, c70, c71);
         }
 
         if (TRows.Count > 8)
         {
-            StoreRow<TSimd, TVector>(c80, c81, c += rowStride, vectorStride, accumulate);
-            StoreRow<TSimd, TVector>(c90, c91, c += rowStride, vectorStride, accumulate);
-            StoreRow<TSimd, TVector>(ca0, ca1, c += rowStride, vectorStride, accumulate);
-            StoreRow<TSimd, TVector>(cb0, cb1, c += rowStride, vectorStride, accumulate);
+            store.Store(8, c80, c81);
+            store.Store(9, c90, c91);
+            store.Store(10, ca0, ca1);
+            store.Store(11, cb0, cb1);
         }
     }
 
@@ -185,17 +182,15 @@ internal static unsafe class GemmKernels
     /// <param name="pitch">Floats from one segment to the next.</param>
     /// <param name="segments">Number of segments.</param>
     /// <param name="b">A packed panel [segments · run][2 · Lanes].</param>
-    /// <param name="c">The tile of the product.</param>
-    /// <param name="rowStride">Floats from one row of C to the next.</param>
-    /// <param name="vectorStride">Floats from the first vector of a row of C to the second.</param>
-    /// <param name="accumulate">Whether C is added to, or overwritten.</param>
+    /// <param name="store">What becomes of the tile.</param>
     /// <param name="prefetch">What will be needed next, as for <see cref="Multiply"/>.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void MultiplyGathered<TSimd, TVector, TRows>(
-        float** rows, nint start, nint run, nint pitch, int segments, float* b, float* c, nint rowStride, nint vectorStride, bool accumulate, byte* prefetch)
+    public static void MultiplyGathered<TSimd, TVector, TRows, TStore>(
+        float** rows, nint start, nint run, nint pitch, int segments, float* b, in TStore store, byte* prefetch)
         where TSimd : ISimd<TVector>
         where TVector : struct
         where TRows : struct, IRows
+        where TStore : struct, ITileStore<TVector>
     {
         TVector c00 = TSimd.Zero, c01 = TSimd.Zero, c10 = TSimd.Zero, c11 = TSimd.Zero, c20 = TSimd.Zero, c21 = TSimd.Zero;
         TVector c30 = TSimd.Zero, c31 = TSimd.Zero, c40 = TSimd.Zero, c41 = TSimd.Zero, c50 = TSimd.Zero, c51 = TSimd.Zero;
@@ -286,47 +281,32 @@ internal static unsafe class GemmKernels
             while (i < end);
         }
 
-        StoreRow<TSimd, TVector>(c00, c01, c, vectorStride, accumulate);
-        StoreRow<TSimd, TVector>(c10, c11, c += rowStride, vectorStride, accumulate);
+        store.Store(0, c00, c01);
+        store.Store(1, c10, c11);
         if (TRows.Count > 2)
         {
-            StoreRow<TSimd, TVector>(c20, c21, c += rowStride, vectorStride, accumulate);
-            StoreRow<TSimd, TVector>(c30, c31, c += rowStride, vectorStride, accumulate);
+            store.Store(2, c20, c21);
+            store.Store(3, c30, c31);
         }
 
         if (TRows.Count > 4)
         {
-            StoreRow<TSimd, TVector>(c40, c41, c += rowStride, vectorStride, accumulate);
-            StoreRow<TSimd, TVector>(c50, c51, c += rowStride, vectorStride, accumulate);
+            store.Store(4, c40, c41);
+            store.Store(5, c50, c51);
         }
 
         if (TRows.Count > 6)
         {
-            StoreRow<TSimd, TVector>(c60, c61, c += rowStride, vectorStride, accumulate);
-            StoreRow<TSimd, TVector>(c70, c71, c += rowStride, vectorStride, accumulate);
+            store.Store(6, c60, c61);
+            store.Store(7, c70, c71);
         }
 
         if (TRows.Count > 8)
         {
-            StoreRow<TSimd, TVector>(c80, c81, c += rowStride, vectorStride, accumulate);
-            StoreRow<TSimd, TVector>(c90, c91, c += rowStride, vectorStride, accumulate);
-            StoreRow<TSimd, TVector>(ca0, ca1, c += rowStride, vectorStride, accumulate);
-            StoreRow<TSimd, TVector>(cb0, cb1, c += rowStride, vectorStride, accumulate);
+            store.Store(8, c80, c81);
+            store.Store(9, c90, c91);
+            store.Store(10, ca0, ca1);
+            store.Store(11, cb0, cb1);
         }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void StoreRow<TSimd, TVector>(TVector c0, TVector c1, float* c, nint vectorStride, bool accumulate)
-        where TSimd : ISimd<TVector>
-        where TVector : struct
-    {
-        if (accumulate)
-        {
-            c0 = TSimd.Add(TSimd.Load(c), c0);
-            c1 = TSimd.Add(TSimd.Load(c + vectorStride), c1);
-        }
-
-        TSimd.Store(c0, c);
-        TSimd.Store(c1, c + vectorStride);
     }
 }

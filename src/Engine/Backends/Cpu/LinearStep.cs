@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using System.Runtime.Intrinsics.X86;
 using KernelAD.Graph;
 
 namespace KernelAD.Backends.Cpu;
@@ -160,40 +159,60 @@ internal sealed unsafe class LinearStep : CpuStep
                     right = gated;
                 }
 
-                // The weights of a model exceed the caches: while this panel is multiplied with the tiles, the next one is fetched.
-                byte* next = (byte*)(_weights.Panel(Math.Min(panel + 1, _weights.Panels - 1)) + (first * SimdTier.PanelColumns));
+                // The weights of a model exceed the caches: while this panel is multiplied with the tiles, what follows it is fetched. That is the next
+                // panel, and after the last one the weights of the next layer, as a rule: they were packed in the order of the plan.
+                byte* next = (byte*)(_weights.Panel(panel + 1) + (first * SimdTier.PanelColumns));
+                bool simple = _epilogue.IsSimple(_weights, panel);
                 for (int tile = firstTile; tile < endTile; tile++)
                 {
                     int row = tile * SimdTier.TileRows;
                     int rows = Math.Min(SimdTier.TileRows, _rows - row);
-                    if (last && residual != null)
-                        PrefetchRows(residual + (row * residualStride) + (panel * SimdTier.PanelColumns), rows);
-                    if (_xRowTiles)
-                    {
-                        float* left = x + (tile * tileFloats) + (first * SimdTier.TileRows);
-                        Gemm.MultiplyTile<TSimd, TVector>(
-                            rows, left, right, length, product, SimdTier.PanelColumns, TSimd.Lanes, accumulate: first > 0, next);
-                    }
-                    else
-                    {
-                        SetSources(sources, x + first, row);
-                        Gemm.MultiplyGathered<TSimd, TVector>(
-                            rows, sources, 0, length, 0, 1, right, product, SimdTier.PanelColumns, TSimd.Lanes, accumulate: first > 0, next);
-                    }
-
-                    next += length / RowTiles.BlockColumns * GemmKernels.PrefetchedPerBlock;
+                    float* added = residual == null ? null : residual + (row * residualStride);
                     if (last)
                     {
                         SetTargets(targets, y, row, rows);
-                        float* added = residual == null ? null : residual + (row * residualStride);
-                        _epilogue.Store<TSimd, TVector>(_weights, panel, product, rows, targets, added, residualStride);
+                        _epilogue.Prefetch(_weights, panel, rows, targets, added, residualStride);
                     }
 
+                    float* left = _xRowTiles ? x + (tile * tileFloats) + (first * SimdTier.TileRows) : x + first;
+                    if (last && simple && Gemm.IsHeight(rows))
+                    {
+                        ResultStore<TSimd, TVector> result = _epilogue.ResultStore<TSimd, TVector>(
+                            _weights, panel, first > 0 ? product : null, targets, added, residualStride);
+                        Multiply<TSimd, TVector, ResultStore<TSimd, TVector>>(left, row, rows, right, length, in result, sources, next);
+                    }
+                    else
+                    {
+                        ProductStore<TSimd, TVector> sum = new(product, SimdTier.PanelColumns, TSimd.Lanes, accumulate: first > 0);
+                        Multiply<TSimd, TVector, ProductStore<TSimd, TVector>>(left, row, rows, right, length, in sum, sources, next);
+                        if (last)
+                            _epilogue.Store<TSimd, TVector>(_weights, panel, product, rows, targets, added, residualStride);
+                    }
+
+                    next += length / RowTiles.BlockColumns * GemmKernels.PrefetchedPerBlock;
                     if (_section < K)
                         product += ProductFloats;
                 }
             }
         }
+    }
+
+    /// <summary>Multiplies a section of a tile's rows, which are a row tile or begin at <paramref name="left"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void Multiply<TSimd, TVector, TStore>(
+        float* left, int row, int rows, float* right, int length, in TStore store, float** sources, byte* next)
+        where TSimd : ISimd<TVector>
+        where TVector : struct
+        where TStore : struct, ITileStore<TVector>
+    {
+        if (_xRowTiles)
+        {
+            Gemm.MultiplyTile<TSimd, TVector, TStore>(rows, left, right, length, in store, next);
+            return;
+        }
+
+        SetSources(sources, left, row);
+        Gemm.MultiplyGathered<TSimd, TVector, TStore>(rows, sources, 0, length, 0, 1, right, in store, next);
     }
 
     /// <summary>Scales the rows of a panel.</summary>
@@ -225,19 +244,5 @@ internal sealed unsafe class LinearStep : CpuStep
         long stride = _yRowTiles ? RowTiles.BlockColumns : _y.RowStride;
         for (int r = 0; r < rows; r++, target += stride)
             targets[r] = target;
-    }
-
-    /// <summary>Fetches the residual of a tile while the tile is multiplied: no hardware follows rows that are pages apart.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void PrefetchRows(float* first, int rows)
-    {
-        if (Sse.IsSupported)
-        {
-            for (int r = 0; r < rows; r++, first += _residual.GetValueOrDefault().RowStride)
-            {
-                Sse.Prefetch0(first);
-                Sse.Prefetch0(first + SimdTier.PanelColumns - 1);
-            }
-        }
     }
 }

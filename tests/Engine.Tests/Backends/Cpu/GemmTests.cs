@@ -69,10 +69,10 @@ public sealed unsafe class GemmTests
     {
         int stride = SimdTier.PanelColumns;
         if (Vector512.IsHardwareAccelerated)
-            Gemm.MultiplyTile<Simd512, Vector512<float>>(rows, a.Pointer, b.Pointer, k, c.Pointer, stride, stride / 2, accumulate);
+            Gemm.MultiplyTile<Simd512, Vector512<float>, ProductStore<Simd512, Vector512<float>>>(rows, a.Pointer, b.Pointer, k, new(c.Pointer, stride, stride / 2, accumulate));
         else if (Vector256.IsHardwareAccelerated)
-            Gemm.MultiplyTile<Simd256, Vector256<float>>(rows, a.Pointer, b.Pointer, k, c.Pointer, stride, stride / 2, accumulate);
+            Gemm.MultiplyTile<Simd256, Vector256<float>, ProductStore<Simd256, Vector256<float>>>(rows, a.Pointer, b.Pointer, k, new(c.Pointer, stride, stride / 2, accumulate));
         else
-            Gemm.MultiplyTile<Simd128, Vector128<float>>(rows, a.Pointer, b.Pointer, k, c.Pointer, stride, stride / 2, accumulate);
+            Gemm.MultiplyTile<Simd128, Vector128<float>, ProductStore<Simd128, Vector128<float>>>(rows, a.Pointer, b.Pointer, k, new(c.Pointer, stride, stride / 2, accumulate));
     }
 }
