@@ -129,7 +129,7 @@ public sealed class GoldenCase
     /// <param name="detector">The detector, with the case's weights.</param>
     /// <param name="batch">Pictures per run.</param>
     /// <param name="taps">Whether intermediates are compared too; without them the plan runs fully fused and only outputs are.</param>
-    /// <param name="fast">Whether the bounds of reduced precision apply, which tf32 and fp16 have to meet.</param>
+    /// <param name="fast">Whether the bounds of reduced precision apply as well as those of fp32, the wider counting: tf32 and fp16 have to meet it.</param>
     public IReadOnlyList<TapComparison> Compare(AnomalyDetector detector, int batch = 1, bool taps = true, bool fast = false)
     {
         ArgumentNullException.ThrowIfNull(detector);
@@ -157,8 +157,10 @@ public sealed class GoldenCase
             }
             else if (results.TryGetValue(source, out Tensor? ours))
             {
-                comparisons.Add(tolerance![fast ? "fast" : "fp32"] is JsonObject bound
-                    ? Compare(tap, ours, io, bound)
+                // Some bounds of reduced precision are one run's luck (a mean that hit its value): what is within the bound of fp32 is within any.
+                JsonObject[] bounds = [.. (fast ? ["fast", "fp32"] : (string[])["fp32"]).Select(name => tolerance![name]).OfType<JsonObject>()];
+                comparisons.Add(bounds.Length > 0
+                    ? Compare(tap, ours, io, tolerance!["stored"]?.GetValue<string>() == "sampled", bounds)
                     : new TapComparison(tap, double.NaN, double.NaN, $"tolerances.json has no bound for {(fast ? "reduced precision" : "fp32")}"));
             }
         }
@@ -195,10 +197,10 @@ public sealed class GoldenCase
         return merged;
     }
 
-    private static TapComparison Compare(string tap, Tensor ours, SafetensorsFile io, JsonObject bound)
+    private static TapComparison Compare(string tap, Tensor ours, SafetensorsFile io, bool sampled, JsonObject[] bounds)
     {
         float[] golden, values = Selected(tap, ours, io);
-        if (bound.Parent!["stored"]?.GetValue<string>() == "sampled")
+        if (sampled)
         {
             golden = Read(io, io.Entries.ContainsKey(tap + ".samples") ? tap + ".samples" : tap + ".val").Data;
             long[] indices = ReadIntegers(io, tap + ".idx");
@@ -218,7 +220,7 @@ public sealed class GoldenCase
         // A value stored in float16 stands for all that round to it: what counts is the distance from that interval.
         bool halfPrecision = io.Entries.TryGetValue(tap, out SafetensorsEntry? entry) && entry.Type == ElementType.F16;
         double[] errors = [.. golden.Select((g, i) => Math.Max(0, Math.Abs((double)values[i] - g) - (halfPrecision ? HalfUnit(g) : 0)))];
-        return new TapComparison(tap, Largest(errors), Share(errors, golden, bound));
+        return new TapComparison(tap, Largest(errors), bounds.Min(bound => Share(errors, golden, bound)));
     }
 
     private static double Share(double[] errors, float[] golden, JsonObject bound)

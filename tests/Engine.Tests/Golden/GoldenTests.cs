@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using KernelAD.Golden;
 using KernelAD.Models;
 
@@ -66,6 +67,31 @@ public sealed class GoldenTests
     public void Every_model_has_cases() =>
         Assert.That(
             ModelRegistry.Names.Where(m => !Cases().Any(c => ((string)c.Arguments[0]!).Contains(Folder(m), StringComparison.Ordinal))), Is.Empty);
+
+    [TestCase(1e-12, 1e-3, true, true)]
+    [TestCase(1e-3, 1e-12, true, true)]
+    [TestCase(1e-12, 1e-12, true, false)]
+    [TestCase(1e-12, 1e-3, false, true)]
+    [TestCase(1e-3, 1e-12, false, false)]
+    public void Reduced_precision_has_the_wider_of_its_bound_and_that_of_fp32(double fastBound, double fp32Bound, bool fast, bool passes)
+    {
+        string folder = Path.Combine(Fixture.Folder, "golden", "vitad", "tiny");
+        string copy = Directory.CreateTempSubdirectory("kernelad-bounds-").FullName;
+        try
+        {
+            File.Copy(Path.Combine(folder, "case.json"), Path.Combine(copy, "case.json"));
+            File.Copy(Path.Combine(folder, "io.safetensors"), Path.Combine(copy, "io.safetensors"));
+            JsonObject tap = new() { ["stored"] = "dense", ["fp32"] = new JsonObject { ["atol"] = fp32Bound }, ["fast"] = new JsonObject { ["atol"] = fastBound } };
+            JsonObject tolerances = new() { ["taps"] = new JsonObject { ["anomaly_map"] = tap } };
+            File.WriteAllText(Path.Combine(copy, "tolerances.json"), tolerances.ToJsonString());
+            using AnomalyDetector detector = AnomalyDetector.Load(GoldenModels.FileOf(folder));
+            Assert.That(GoldenCase.Open(copy).Compare(detector, taps: false, fast: fast).Single().Passed, Is.EqualTo(passes));
+        }
+        finally
+        {
+            Directory.Delete(copy, recursive: true);
+        }
+    }
 
     internal static void Check(IReadOnlyList<TapComparison> comparisons)
     {
