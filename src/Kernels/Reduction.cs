@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using ILGPU;
 using KernelAD.Kernels.Device;
 
@@ -12,8 +11,6 @@ namespace KernelAD.Kernels;
 /// </summary>
 internal static class Reduction
 {
-    private const float LowerThanAll = float.NegativeInfinity;
-
     /// <summary>The kernels to compile.</summary>
     public static IEnumerable<KernelDefinition> Definitions() =>
     [
@@ -35,7 +32,7 @@ internal static class Reduction
         }
 
         int length = Numbers.Min(a.PartLength, a.Length - first), count = Numbers.Max(length - member + (1 << shift) - 1, 0) >> shift;
-        float total = Accumulate(a, (row * a.OuterStride) + first + member, 1 << shift, count);
+        float total = Accumulation.Of(a, (row * a.OuterStride) + first + member, 1 << shift, count);
         total = a.Operation == ReduceOperation.Max ? Threads.WarpMax(total) : Threads.WarpSum(total);
         if (block)
         {
@@ -49,7 +46,7 @@ internal static class Reduction
             total = Shared.Float(smem);
             for (int w = 1; w < ReduceArguments.BlockWarps; w++)
             {
-                total = Combine(a.Operation, total, Shared.Float(smem + (uint)(w * sizeof(float))));
+                total = Accumulation.Combine(a.Operation, total, Shared.Float(smem + (uint)(w * sizeof(float))));
             }
         }
 
@@ -69,7 +66,7 @@ internal static class Reduction
         if (column < a.Inner)
         {
             long element = (outer * a.OuterStride) + ((long)first * a.LengthStride) + column;
-            total = Accumulate(a, element, a.LengthStride * ReduceArguments.BlockWarps, Numbers.Max(rows + ReduceArguments.BlockWarps - 1, 0) >> 3);
+            total = Accumulation.Of(a, element, a.LengthStride * ReduceArguments.BlockWarps, Numbers.Max(rows + ReduceArguments.BlockWarps - 1, 0) >> 3);
         }
 
         uint smem = Shared.Base() + (uint)(Threads.Lane * sizeof(float));
@@ -79,7 +76,7 @@ internal static class Reduction
         {
             for (int w = 1; w < ReduceArguments.BlockWarps; w++)
             {
-                total = Combine(a.Operation, total, Shared.Float(smem + (uint)(w * 32 * sizeof(float))));
+                total = Accumulation.Combine(a.Operation, total, Shared.Float(smem + (uint)(w * 32 * sizeof(float))));
             }
 
             Results.Store(a.Y, ((long)block * a.Inner) + column, total * a.Scale, a.Type);
@@ -96,7 +93,7 @@ internal static class Reduction
         }
 
         long x = (long)row * a.XStride, y = (long)row * a.YStride;
-        float max = LowerThanAll;
+        float max = Accumulation.LowerThanAll;
         for (int c = lane; c < a.Width; c += 32)
         {
             max = Numbers.Max(max, Elements.Load(a.X, x + c, a.XType));
@@ -141,32 +138,4 @@ internal static class Reduction
             Results.Store(a.Y, y + c, factor * Elements.Load(a.X, x + c, a.XType), a.Type);
         }
     }
-
-    /// <summary>Takes in every stride-th element in four chains.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal static float Accumulate(ReduceArguments a, long element, int stride, int count)
-    {
-        float none = a.Operation == ReduceOperation.Max ? LowerThanAll : 0;
-        F4 totals = new() { X = none, Y = none, Z = none, W = none };
-        long step = stride;
-        for (; count >= 4; count -= 4)
-        {
-            totals.X = Combine(a.Operation, totals.X, Elements.Load(a.X, element, a.XType));
-            totals.Y = Combine(a.Operation, totals.Y, Elements.Load(a.X, element + step, a.XType));
-            totals.Z = Combine(a.Operation, totals.Z, Elements.Load(a.X, element + (2 * step), a.XType));
-            totals.W = Combine(a.Operation, totals.W, Elements.Load(a.X, element + (3 * step), a.XType));
-            element += 4 * step;
-        }
-
-        for (; count > 0; count--)
-        {
-            totals.X = Combine(a.Operation, totals.X, Elements.Load(a.X, element, a.XType));
-            element += step;
-        }
-
-        return Combine(a.Operation, Combine(a.Operation, totals.X, totals.Y), Combine(a.Operation, totals.Z, totals.W));
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static float Combine(ReduceOperation operation, float a, float b) => operation == ReduceOperation.Max ? Numbers.MaxOrNaN(a, b) : a + b;
 }

@@ -83,7 +83,7 @@ internal static class SqueezeAndExcite
         if (slice < slices)
         {
             int count = Numbers.Divide(Numbers.Max(a.MapBlocks.Value - slice + slices - 1, 0), a.SumSlices);
-            sum = Reduction.Accumulate(new ReduceArguments { X = a.Sums }, ((long)block.Map * a.MapBlocks.Value * squeezed) + thread, slices * squeezed, count);
+            sum = Accumulation.Of(new ReduceArguments { X = a.Sums }, ((long)block.Map * a.MapBlocks.Value * squeezed) + thread, slices * squeezed, count);
         }
 
         Shared.Store(own, sum);

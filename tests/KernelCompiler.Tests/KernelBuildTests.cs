@@ -67,7 +67,7 @@ public sealed class KernelBuildTests
         foreach (MethodInfo method in KernelCatalog.All.SelectMany(k => k.Methods.Values))
         {
             IEnumerable<string> others = SourceFingerprint.Reached(method).Keys.Where(t => families.Contains(t) && t != method.DeclaringType!.FullName);
-            bool isProduct = method.DeclaringType!.Name is "Convolution";
+            bool isProduct = method.DeclaringType!.Name is "Convolution" or "TransposedConvolution";
             Assert.That(others, isProduct ? Is.SubsetOf(["KernelAD.Kernels.Linear"]) : Is.Empty, $"{method}");
         }
     }

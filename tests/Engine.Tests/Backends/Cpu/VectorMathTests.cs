@@ -91,17 +91,17 @@ public sealed unsafe class VectorMathTests
         for (int i = -20000; i <= 20000; i++)
         {
             float x = i * 0.0005f;
-            Assert.That(Erf(x), Is.EqualTo(ReferenceErf(x)).Within(3e-7), $"erf {x}");
+            Assert.That(Erf(x), Is.EqualTo(ReferenceErf(x)).Within(5e-7), $"erf {x}");
             double gelu = 0.5 * x * (1 + ReferenceErf(x / Math.Sqrt(2)));
-            Assert.That(Gelu(x), Is.EqualTo(gelu).Within(2e-7 * Math.Max(1, Math.Abs(x))), $"gelu {x}");
+            Assert.That(Gelu(x), Is.EqualTo(gelu).Within(3e-7 * Math.Max(1, Math.Abs(x))), $"gelu {x}");
         }
     }
 
     [Test]
     public void Erf_and_gelu_of_large_arguments_infinities_and_nan()
     {
-        Assert.That(Erf(float.PositiveInfinity), Is.EqualTo(1).Within(2e-7));
-        Assert.That(Erf(float.NegativeInfinity), Is.EqualTo(-1).Within(2e-7));
+        Assert.That(Erf(float.PositiveInfinity), Is.EqualTo(1).Within(5e-7));
+        Assert.That(Erf(float.NegativeInfinity), Is.EqualTo(-1).Within(5e-7));
         Assert.That(Erf(float.NaN), Is.NaN);
         Assert.That(Gelu(0f), Is.Zero);
         Assert.That(Gelu(1e30f), Is.EqualTo(1e30f).Within(2e23f));
