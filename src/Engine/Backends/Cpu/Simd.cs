@@ -78,6 +78,9 @@ internal unsafe interface ISimd<TVector>
     /// <summary>a · 2ⁿ for an integral <paramref name="n"/>, if a and the result are normal numbers.</summary>
     static abstract TVector AddToExponent(TVector a, TVector n);
 
+    /// <summary>2ⁿ for a number in −126 … 127 that was rounded to an integer n by adding <see cref="VectorMath.Rounding"/> to it.</summary>
+    static abstract TVector PowerOf2OfRounded(TVector sum);
+
     /// <summary>All bits set in the lanes where a &lt; b, none elsewhere and where either is NaN.</summary>
     static abstract TVector LessThan(TVector a, TVector b);
 
@@ -177,6 +180,9 @@ internal unsafe struct Simd512 : ISimd<Vector512<float>>
         Avx512F.IsSupported
             ? Avx512F.Scale(a, n)
             : (a.AsInt32() + (Vector512.ConvertToInt32Native(n) << 23)).AsSingle();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> PowerOf2OfRounded(Vector512<float> sum) => (sum.AsInt32() << 23).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> LessThan(Vector512<float> a, Vector512<float> b) => Vector512.LessThan(a, b);
@@ -281,6 +287,9 @@ internal unsafe struct Simd256 : ISimd<Vector256<float>>
         (a.AsInt32() + (Vector256.ConvertToInt32Native(n) << 23)).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> PowerOf2OfRounded(Vector256<float> sum) => (sum.AsInt32() << 23).AsSingle();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> LessThan(Vector256<float> a, Vector256<float> b) => Vector256.LessThan(a, b);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -374,6 +383,9 @@ internal unsafe struct Simd128 : ISimd<Vector128<float>>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<float> AddToExponent(Vector128<float> a, Vector128<float> n) =>
         (a.AsInt32() + (Vector128.ConvertToInt32Native(n) << 23)).AsSingle();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> PowerOf2OfRounded(Vector128<float> sum) => (sum.AsInt32() << 23).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<float> LessThan(Vector128<float> a, Vector128<float> b) => Vector128.LessThan(a, b);

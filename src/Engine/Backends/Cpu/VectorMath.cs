@@ -9,8 +9,12 @@ namespace KernelAD.Backends.Cpu;
 /// </remarks>
 internal static class VectorMath
 {
-    // Beyond ±3.92, erf rounds to ±1.
-    private const float ErfLimit = 3.92f;
+    /// <summary>
+    /// Added to a number of magnitude below 2²², rounds it to the nearest integer n, ties to even, and leaves n + 127, the exponent of 2ⁿ, in the lowest bits.
+    /// </summary>
+    public const float Rounding = (3 << 22) + 127;
+
+    private const float GeluLimit = 5.54f;
 
     /// <summary>eˣ, relative error below 2e-7; subnormal results included, +∞ above 88.73.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -63,40 +67,30 @@ internal static class VectorMath
         return TSimd.AddToExponent(Exp2OfMinus<TSimd, TVector>(TSimd.Subtract(n, x)), n);
     }
 
-    /// <summary>erf x = 2/√π ∫₀ˣ exp(−t²) dt, absolute error below 5e-7.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static TVector Erf<TSimd, TVector>(TVector x)
-        where TSimd : ISimd<TVector>
-        where TVector : struct
-    {
-        // erf z / z is even: P(z²) / Q(z²) with both of degree 5, the best rational approximation of that size: off by 1.6e-8 at most, and some units in the
-        // last place by rounding.
-        TVector z = TSimd.Min(TSimd.Broadcast(ErfLimit), TSimd.Max(TSimd.Broadcast(-ErfLimit), x));
-        TVector w = TSimd.Multiply(z, z);
-        TVector p = TSimd.Broadcast(2.034751787505229e-06f);
-        p = TSimd.MultiplyAdd(p, w, TSimd.Broadcast(0.0002874795172829181f));
-        p = TSimd.MultiplyAdd(p, w, TSimd.Broadcast(0.003868294879794121f));
-        p = TSimd.MultiplyAdd(p, w, TSimd.Broadcast(0.0530603788793087f));
-        p = TSimd.MultiplyAdd(p, w, TSimd.Broadcast(0.19276317954063416f));
-        p = TSimd.MultiplyAdd(p, w, TSimd.Broadcast(1.128378987312317f));
-        TVector q = TSimd.Broadcast(3.807082612183876e-05f);
-        q = TSimd.MultiplyAdd(q, w, TSimd.Broadcast(0.001188109046779573f));
-        q = TSimd.MultiplyAdd(q, w, TSimd.Broadcast(0.015172228217124939f));
-        q = TSimd.MultiplyAdd(q, w, TSimd.Broadcast(0.11508426815271378f));
-        q = TSimd.MultiplyAdd(q, w, TSimd.Broadcast(0.5041635632514954f));
-        q = TSimd.MultiplyAdd(q, w, TSimd.Broadcast(1f));
-        return TSimd.Divide(TSimd.Multiply(p, z), q);
-    }
-
     /// <summary>GELU in its exact form, x/2 · (1 + erf(x/√2)); absolute error below 3e-7 · max(1, |x|).</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TVector Gelu<TSimd, TVector>(TVector x)
         where TSimd : ISimd<TVector>
         where TVector : struct
     {
-        // Below −5.54 = −√2 · ErfLimit the true value is above −1e-7; the bound keeps −∞ · 0 from becoming NaN.
-        TVector half = TSimd.Multiply(TSimd.Max(TSimd.Broadcast(-5.54f), x), TSimd.Broadcast(0.5f));
-        return TSimd.MultiplyAdd(half, Erf<TSimd, TVector>(TSimd.Multiply(x, TSimd.Broadcast(0.70710678f))), half);
+        // ½ erf(z/√2) / z is even: P(z²) / Q(z²) with both of degree 5, the best rational approximation of that size on the range; beyond it erf is ±1 to within
+        // 3e-8. Below it GELU is between −1e-7 and 0.
+        x = TSimd.Max(TSimd.Broadcast(-GeluLimit), x);
+        TVector z = TSimd.Min(TSimd.Broadcast(GeluLimit), x);
+        TVector w = TSimd.Multiply(z, z);
+        TVector p = TSimd.Broadcast(2.248104280511143e-08f);
+        p = TSimd.MultiplyAdd(p, w, TSimd.Broadcast(6.352459877234651e-06f));
+        p = TSimd.MultiplyAdd(p, w, TSimd.Broadcast(0.00017095608927775174f));
+        p = TSimd.MultiplyAdd(p, w, TSimd.Broadcast(0.004689919296652079f));
+        p = TSimd.MultiplyAdd(p, w, TSimd.Broadcast(0.034076038748025894f));
+        p = TSimd.MultiplyAdd(p, w, TSimd.Broadcast(0.3989422023296356f));
+        TVector q = TSimd.Broadcast(1.1897133163074614e-06f);
+        q = TSimd.MultiplyAdd(q, w, TSimd.Broadcast(7.425681542372331e-05f));
+        q = TSimd.MultiplyAdd(q, w, TSimd.Broadcast(0.0018965285271406174f));
+        q = TSimd.MultiplyAdd(q, w, TSimd.Broadcast(0.028771067038178444f));
+        q = TSimd.MultiplyAdd(q, w, TSimd.Broadcast(0.2520817816257477f));
+        q = TSimd.MultiplyAdd(q, w, TSimd.Broadcast(1f));
+        return TSimd.Multiply(x, TSimd.Add(TSimd.Broadcast(0.5f), TSimd.Divide(TSimd.Multiply(p, z), q)));
     }
 
     /// <summary>1 / (1 + e⁻ˣ), relative error below 4e-7 from −87 on; below, it is e⁻⁸⁷.</summary>
@@ -154,9 +148,9 @@ internal static class VectorMath
     {
         // e⁻ˣ = 2ⁿ · 2⁻ʳ with r = x log₂ e + n, |r| ≤ ½.
         x = TSimd.Min(TSimd.Broadcast(87f), x);
-        TVector n = TSimd.Round(TSimd.Multiply(x, TSimd.Broadcast(-1.44269504f)));
-        TVector r = TSimd.MultiplyAdd(x, TSimd.Broadcast(1.44269504f), n);
-        return TSimd.Add(TSimd.AddToExponent(Exp2OfMinus<TSimd, TVector>(r), n), TSimd.Broadcast(1));
+        TVector sum = TSimd.MultiplyAdd(x, TSimd.Broadcast(-1.44269504f), TSimd.Broadcast(Rounding));
+        TVector r = TSimd.MultiplyAdd(x, TSimd.Broadcast(1.44269504f), TSimd.Subtract(sum, TSimd.Broadcast(Rounding)));
+        return TSimd.MultiplyAdd(Exp2OfMinus<TSimd, TVector>(r), TSimd.PowerOf2OfRounded(sum), TSimd.Broadcast(1));
     }
 
     /// <summary>2⁻ʳ for |r| ≤ ½, relative error below 2e-7.</summary>
