@@ -64,10 +64,7 @@ internal sealed unsafe class LayerNormStep : CpuStep
 
     public override int Parts => _partition.Parts;
 
-    /// <summary>
-    /// Rows normalised together, a tile's: its blocks are written in the order in which they lie, and weight and bias are read once for
-    /// all.
-    /// </summary>
+    /// <summary>Rows that a part has a multiple of: a tile's, whose lines lie beside each other.</summary>
     private static int GroupRows => RowTiles.TileRows;
 
     public override void Run(in RunContext run, int part, byte* scratch)
@@ -91,31 +88,22 @@ internal sealed unsafe class LayerNormStep : CpuStep
         float* bias = _bias.Resolve(run);
         float* residual = _residual is BufferRef r ? r.Resolve(run) : null;
         float* sum = residual == null ? null : _sum.Resolve(run);
-        long rowStride = _tiled ? RowTiles.BlockColumns : _destination.RowStride;
         long blockStride = RowTiles.BlockColumns * (_tiled ? RowTiles.TileRows : 1);
         float* meanLanes = stackalloc float[TSimd.Lanes];
-        Moments* moments = stackalloc Moments[GroupRows];
-        long end = _partition.End(part);
-        for (long group = _partition.Start(part); group < end; group++)
+        long end = Math.Min(_partition.End(part) * GroupRows, _rows);
+        for (long row = _partition.Start(part) * GroupRows; row < end; row++)
         {
-            long first = group * GroupRows;
-            int count = (int)Math.Min(GroupRows, _rows - first);
-            BufferRef input = residual == null ? _source : _sum;
-            float* x = (residual == null ? source : sum) + (first * input.RowStride);
-            for (int i = 0; i < count; i++)
+            float* x = source + (row * _source.RowStride);
+            if (residual != null)
             {
-                float* row = x + (i * input.RowStride);
-                if (residual != null)
-                {
-                    float* addend = residual + ((first + i) * _residual.GetValueOrDefault().RowStride);
-                    Add<TSimd, TVector>(row, source + ((first + i) * _source.RowStride), addend);
-                }
-
-                moments[i] = Measure<TSimd, TVector>(row, meanLanes);
+                float* added = sum + (row * _sum.RowStride);
+                Add<TSimd, TVector>(added, x, residual + (row * _residual.GetValueOrDefault().RowStride));
+                x = added;
             }
 
-            float* y = destination + (_tiled ? RowTiles.BlockIndex(first, 0, _width) : first * _destination.RowStride);
-            Normalise<TSimd, TVector>(y, rowStride, blockStride, x, input.RowStride, moments, count, weight, bias);
+            Moments moments = Measure<TSimd, TVector>(x, meanLanes);
+            float* y = destination + (_tiled ? RowTiles.BlockIndex(row, 0, _width) : row * _destination.RowStride);
+            Normalise<TSimd, TVector>(y, blockStride, x, moments, weight, bias);
         }
     }
 
@@ -141,73 +129,90 @@ internal sealed unsafe class LayerNormStep : CpuStep
         int full = _width - (_width % lanes);
         int rest = _width - full;
 
-        TVector s0 = TSimd.LoadFirst(x + full, rest);
-        TVector s1 = TSimd.Zero;
+        // Four sums each, to hide the latency of the addition.
+        (TVector s0, TVector s1, TVector s2, TVector s3) = (TSimd.LoadFirst(x + full, rest), TSimd.Zero, TSimd.Zero, TSimd.Zero);
         int j = 0;
-        for (; j <= full - (2 * lanes); j += 2 * lanes)
+        for (; j <= full - (4 * lanes); j += 4 * lanes)
         {
             s0 = TSimd.Add(s0, TSimd.Load(x + j));
             s1 = TSimd.Add(s1, TSimd.Load(x + j + lanes));
+            s2 = TSimd.Add(s2, TSimd.Load(x + j + (2 * lanes)));
+            s3 = TSimd.Add(s3, TSimd.Load(x + j + (3 * lanes)));
         }
 
-        if (j < full)
+        for (; j < full; j += lanes)
             s1 = TSimd.Add(s1, TSimd.Load(x + j));
 
-        float roundedMean = TSimd.ReduceAdd(TSimd.Add(s0, s1)) / _width;
+        float roundedMean = Total<TSimd, TVector>(s0, s1, s2, s3) / _width;
         TVector mean = TSimd.Broadcast(roundedMean);
 
         // Deviations of the last, incomplete vector: 0 − 0 beyond the row.
         TSimd.Store(mean, meanLanes);
-        TVector deviation = TSimd.Subtract(TSimd.LoadFirst(x + full, rest), TSimd.LoadFirst(meanLanes, rest));
-        s0 = deviation;
-        s1 = TSimd.Zero;
-        TVector q0 = TSimd.Multiply(deviation, deviation);
-        TVector q1 = TSimd.Zero;
-        for (j = 0; j <= full - (2 * lanes); j += 2 * lanes)
+        TVector d0 = TSimd.Subtract(TSimd.LoadFirst(x + full, rest), TSimd.LoadFirst(meanLanes, rest));
+        (s0, s1, s2, s3) = (d0, TSimd.Zero, TSimd.Zero, TSimd.Zero);
+        (TVector q0, TVector q1, TVector q2, TVector q3) = (TSimd.Multiply(d0, d0), TSimd.Zero, TSimd.Zero, TSimd.Zero);
+        for (j = 0; j <= full - (4 * lanes); j += 4 * lanes)
         {
-            TVector d0 = TSimd.Subtract(TSimd.Load(x + j), mean);
+            d0 = TSimd.Subtract(TSimd.Load(x + j), mean);
             TVector d1 = TSimd.Subtract(TSimd.Load(x + j + lanes), mean);
+            TVector d2 = TSimd.Subtract(TSimd.Load(x + j + (2 * lanes)), mean);
+            TVector d3 = TSimd.Subtract(TSimd.Load(x + j + (3 * lanes)), mean);
             s0 = TSimd.Add(s0, d0);
             s1 = TSimd.Add(s1, d1);
+            s2 = TSimd.Add(s2, d2);
+            s3 = TSimd.Add(s3, d3);
             q0 = TSimd.MultiplyAdd(d0, d0, q0);
             q1 = TSimd.MultiplyAdd(d1, d1, q1);
+            q2 = TSimd.MultiplyAdd(d2, d2, q2);
+            q3 = TSimd.MultiplyAdd(d3, d3, q3);
         }
 
-        if (j < full)
+        for (; j < full; j += lanes)
         {
-            deviation = TSimd.Subtract(TSimd.Load(x + j), mean);
-            s1 = TSimd.Add(s1, deviation);
-            q1 = TSimd.MultiplyAdd(deviation, deviation, q1);
+            d0 = TSimd.Subtract(TSimd.Load(x + j), mean);
+            s1 = TSimd.Add(s1, d0);
+            q1 = TSimd.MultiplyAdd(d0, d0, q1);
         }
 
-        float shift = TSimd.ReduceAdd(TSimd.Add(s0, s1)) / _width;
-        float variance = (TSimd.ReduceAdd(TSimd.Add(q0, q1)) / _width) - (shift * shift);
-        return new Moments(roundedMean, shift, 1 / MathF.Sqrt(MathF.Max(variance, 0) + _epsilon));
+        float correction = Total<TSimd, TVector>(s0, s1, s2, s3) / _width;
+        float variance = (Total<TSimd, TVector>(q0, q1, q2, q3) / _width) - (correction * correction);
+        float scale = 1 / MathF.Sqrt(MathF.Max(variance, 0) + _epsilon);
+        return new Moments(roundedMean, scale, -correction * scale);
     }
 
-    /// <summary>Writes rows in blocks of 16 columns; y + i · rowStride + k · blockStride is block k of row i.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void Normalise<TSimd, TVector>(
-        float* y, long rowStride, long blockStride, float* x, long sourceStride, Moments* moments, int rows, float* weight, float* bias)
+    private static float Total<TSimd, TVector>(TVector a, TVector b, TVector c, TVector d)
+        where TSimd : ISimd<TVector>
+        where TVector : struct =>
+        TSimd.ReduceAdd(TSimd.Add(TSimd.Add(a, b), TSimd.Add(c, d)));
+
+    /// <summary>Writes a row in blocks of 16 columns, (x − mean) · scale + shift times the weight, plus the bias.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void Normalise<TSimd, TVector>(float* y, long blockStride, float* x, Moments moments, float* weight, float* bias)
         where TSimd : ISimd<TVector>
         where TVector : struct
     {
-        for (int j = 0; j < _width; j += TSimd.Lanes)
+        TVector mean = TSimd.Broadcast(moments.Mean), scale = TSimd.Broadcast(moments.Scale), shift = TSimd.Broadcast(moments.Shift);
+        int j = 0;
+        for (; j <= _width - RowTiles.BlockColumns; j += RowTiles.BlockColumns, y += blockStride)
         {
-            TVector w = SimdTail.Load<TSimd, TVector>(weight + j, _width - j);
-            TVector b = SimdTail.Load<TSimd, TVector>(bias + j, _width - j);
-            float* to = y + (j / RowTiles.BlockColumns * blockStride) + (j % RowTiles.BlockColumns);
-            float* from = x + j;
-            for (int i = 0; i < rows; i++, to += rowStride, from += sourceStride)
+            for (int lane = 0; lane < RowTiles.BlockColumns; lane += TSimd.Lanes)
             {
-                TVector deviation = TSimd.Subtract(SimdTail.Load<TSimd, TVector>(from, _width - j), TSimd.Broadcast(moments[i].Mean));
-                deviation = TSimd.Subtract(deviation, TSimd.Broadcast(moments[i].Correction));
-                deviation = TSimd.Multiply(deviation, TSimd.Broadcast(moments[i].Scale));
-                SimdTail.Store<TSimd, TVector>(TSimd.MultiplyAdd(deviation, w, b), to, _width - j);
+                TVector value = TSimd.MultiplyAdd(TSimd.Subtract(TSimd.Load(x + j + lane), mean), scale, shift);
+                TSimd.Store(TSimd.MultiplyAdd(value, TSimd.Load(weight + j + lane), TSimd.Load(bias + j + lane)), y + lane);
             }
+        }
+
+        for (int rest = _width - j; rest > 0; rest -= TSimd.Lanes, j += TSimd.Lanes, y += TSimd.Lanes)
+        {
+            TVector value = TSimd.MultiplyAdd(TSimd.Subtract(SimdTail.Load<TSimd, TVector>(x + j, rest), mean), scale, shift);
+            value = TSimd.MultiplyAdd(value, SimdTail.Load<TSimd, TVector>(weight + j, rest), SimdTail.Load<TSimd, TVector>(bias + j, rest));
+            SimdTail.Store<TSimd, TVector>(value, y, rest);
         }
     }
 
-    /// <summary>The rounded mean, what is missing from it to the true one, and 1 / √(variance + ε).</summary>
-    private readonly record struct Moments(float Mean, float Correction, float Scale);
+    /// <summary>
+    /// The rounded mean; 1 / √(variance + ε); and what is missing from the mean to the true one, taken times −1 / √(variance + ε).
+    /// </summary>
+    private readonly record struct Moments(float Mean, float Scale, float Shift);
 }
