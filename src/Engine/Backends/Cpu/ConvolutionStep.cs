@@ -152,19 +152,20 @@ internal sealed unsafe class ConvolutionStep : CpuStep
     private void SetPointers(Layout layout, int image, int firstRow, int endRow, float* band, float* y, float* spill, float** sources, float** targets)
     {
         ConvolutionPhase phase = layout.Phase;
-        bool spills = phase.LastCount < phase.Weights.N;
+        bool spills = phase.LastCount < phase.Weights.N, rowTiles = _yRowTiles;
+        int columns = phase.Columns, sourceStep = phase.StepX * phase.Channels, targetStep = phase.ColumnPitch;
         int position = 0;
         for (int i = firstRow; i < endRow; i++)
         {
             float* source = band + ((long)(i - firstRow) * phase.StepY * layout.BandPitch);
             float* target = y + phase.Target + (i * phase.RowPitch);
-            long flat = (((long)image * phase.Rows) + i) * phase.Columns;
-            for (int j = 0; j < phase.Columns; j++, position++)
+            long flat = (((long)image * phase.Rows) + i) * columns;
+            for (int j = 0; j < columns; j++, position++)
             {
                 sources[position] = source;
-                targets[position] = _yRowTiles ? y + RowTiles.Index(flat + j, 0, phase.Weights.N) : target;
-                source += phase.StepX * phase.Channels;
-                target += phase.ColumnPitch;
+                targets[position] = rowTiles ? y + RowTiles.Index(flat + j, 0, phase.Weights.N) : target;
+                source += sourceStep;
+                target += targetStep;
             }
 
             if (spills)
