@@ -22,6 +22,9 @@ internal sealed class CpuCompiler : GraphLowering
     private readonly CpuWeights _weights;
     private readonly Dictionary<Node, Value> _values = [];
     private readonly Dictionary<Node, Value> _packed = [];
+
+    // What the pixels of each row of a picture add up to, (N·H, C), if the picture's mean is asked for.
+    private readonly Dictionary<Node, Value> _rowTotals = [];
     private readonly List<(Func<CpuStep> Create, PlanStep Info)> _pending = [];
 
     private CpuCompiler(ComputeGraph graph, CpuWeights weights, Schedule schedule, int sliceSize)
@@ -242,13 +245,15 @@ internal sealed class CpuCompiler : GraphLowering
         {
             DepthwiseWeights weights = _weights.Prepare("depthwise", key, biasKey, w.Count, w[0], (m, t, b) => new DepthwiseWeights(m, t, b, w[0]));
             DepthwiseRows rows = new(weights, shape, result.Tiled, op.Activation, op.ActivateSum);
+            Value? totals = RowTotals(node);
             if (expansion is not null)
             {
-                EmitExpandedDepthwise(node, expansion, rows, shape, source, result);
+                EmitExpandedDepthwise(node, expansion, rows, shape, source, result, totals);
                 return;
             }
 
-            create = () => new DepthwiseStep(rows, shape, x[0], Ref(source, false), Ref(result, false), residual is null ? null : Ref(residual, false));
+            create = () => new DepthwiseStep(
+                rows, shape, x[0], Ref(source, false), Ref(result, false), residual is null ? null : Ref(residual, false), totals is null ? null : Ref(totals, false));
         }
         else
         {
@@ -269,7 +274,28 @@ internal sealed class CpuCompiler : GraphLowering
             create);
     }
 
-    private void EmitExpandedDepthwise(Node node, Node expansion, DepthwiseRows rows, ConvolutionShape shape, Value source, Value result)
+    /// <summary>Where a depthwise convolution puts its rows' totals if the mean over its pixels is asked for; null if it is not.</summary>
+    private Value? RowTotals(Node node)
+    {
+        if (!Users(node).Where(u => u.Operator is Reshape).SelectMany(Users).Any(u => MeanOfPixels(u) == node))
+            return null;
+
+        Shape y = node.Shape;
+        Value totals = new(NewBuffer((long)y[0] * y[1] * y[3] * sizeof(float)), 0, 0, y[3], Tiled: false, SliceStride: 0);
+        Touch(totals, _pending.Count);
+        _rowTotals.Add(node, totals);
+        return totals;
+    }
+
+    /// <summary>The channels-last pictures of which a node is the mean over the pixels; null if it is something else.</summary>
+    private static Node? MeanOfPixels(Node node) =>
+        node.Operator is Mean { Axis: 1 } && node.Inputs[0] is { Operator: Reshape, Shape.Rank: 3 } pixels && pixels.Inputs[0].Shape is { Rank: 4 } picture
+        && pixels.Shape[0] == picture[0] && pixels.Shape[2] == picture[3]
+            ? pixels.Inputs[0]
+            : null;
+
+    private void EmitExpandedDepthwise(
+        Node node, Node expansion, DepthwiseRows rows, ConvolutionShape shape, Value source, Value result, Value? totals)
     {
         Linear op = (Linear)expansion.Operator;
         Node weight = expansion.Inputs[1];
@@ -283,7 +309,8 @@ internal sealed class CpuCompiler : GraphLowering
             reads: [source],
             writes: result,
             extraBytes: 4 * (weight.Shape.Count + node.Inputs[1].Shape.Count + expansion.Inputs[0].Shape.Count - expansion.Shape.Count),
-            () => new ExpandedDepthwiseStep(packed, op.Activation, rows, shape, node.Shape[0], Ref(source, false), Ref(result, false)),
+            () => new ExpandedDepthwiseStep(
+                packed, op.Activation, rows, shape, node.Shape[0], Ref(source, false), Ref(result, false), totals is null ? null : Ref(totals, false)),
             flops: node.Flops + expansion.Flops);
     }
 
@@ -506,13 +533,20 @@ internal sealed class CpuCompiler : GraphLowering
     {
         Value y = NewValue(node);
         Shape source = Local(node.Inputs[0]);
-        long inner = Inner(source, op.Axis), outer = source.Count / (inner * source[op.Axis]);
+        long inner = Inner(source, op.Axis), outer = source.Count / (inner * source[op.Axis]), axis = source[op.Axis], terms = 1;
+        Value? x = null;
+        if (MeanOfPixels(node) is Node picture && _rowTotals.TryGetValue(picture, out x))
+        {
+            axis = picture.Shape[1];
+            terms = picture.Shape[2];
+        }
+
         // To the step a row is what lies behind the reduced dimension, or that dimension itself if it is the last.
-        Value x = Dense(node.Inputs[0]) with { RowStride = inner > 1 ? inner : source[op.Axis] };
+        x = (x ?? Dense(node.Inputs[0])) with { RowStride = inner > 1 ? inner : axis };
         Value rows = y with { RowStride = inner };
         bool sliced = InRegion;
         Step(node, Name(node), "Mean", [x], y, 0, () => new ReduceStep(
-            Ref(rows, sliced), Ref(x, sliced), Reduction.Mean, outer, source[op.Axis], (int)inner));
+            Ref(rows, sliced), Ref(x, sliced), Reduction.Mean, outer, axis, (int)inner, terms));
     }
 
     private void EmitMax(Node node)

@@ -60,7 +60,8 @@ internal sealed unsafe class DepthwiseRows
     /// <param name="sums">Scratch memory, <see cref="SumFloats"/> long.</param>
     /// <param name="y">The result: (N, H', W', C), dense, or the row tiles of (N·H'·W', C).</param>
     /// <param name="residual">What is added, dense, or null.</param>
-    public void Compute<TSimd, TVector>(float* band, int block, long pixel, float* sums, float* y, float* residual)
+    /// <param name="totals">Where the sum of the row's pixels goes, (C); or null.</param>
+    public void Compute<TSimd, TVector>(float* band, int block, long pixel, float* sums, float* y, float* residual, float* totals)
         where TSimd : ISimd<TVector>
         where TVector : struct
     {
@@ -71,25 +72,25 @@ internal sealed unsafe class DepthwiseRows
         switch (_activation)
         {
             case Activation.Relu:
-                Store<TSimd, TVector, ReluOperation>(sums, pixel, channel, y, residual);
+                Store<TSimd, TVector, ReluOperation>(sums, pixel, channel, y, residual, totals);
                 break;
             case Activation.Gelu:
-                Store<TSimd, TVector, GeluOperation>(sums, pixel, channel, y, residual);
+                Store<TSimd, TVector, GeluOperation>(sums, pixel, channel, y, residual, totals);
                 break;
             case Activation.Swish:
-                Store<TSimd, TVector, SwishOperation>(sums, pixel, channel, y, residual);
+                Store<TSimd, TVector, SwishOperation>(sums, pixel, channel, y, residual, totals);
                 break;
             case Activation.Sigmoid:
-                Store<TSimd, TVector, SigmoidOperation>(sums, pixel, channel, y, residual);
+                Store<TSimd, TVector, SigmoidOperation>(sums, pixel, channel, y, residual, totals);
                 break;
             case Activation.Tanh:
-                Store<TSimd, TVector, TanhOperation>(sums, pixel, channel, y, residual);
+                Store<TSimd, TVector, TanhOperation>(sums, pixel, channel, y, residual, totals);
                 break;
             case Activation.Softplus:
-                Store<TSimd, TVector, SoftplusOperation>(sums, pixel, channel, y, residual);
+                Store<TSimd, TVector, SoftplusOperation>(sums, pixel, channel, y, residual, totals);
                 break;
             default:
-                Store<TSimd, TVector, IdentityOperation>(sums, pixel, channel, y, residual);
+                Store<TSimd, TVector, IdentityOperation>(sums, pixel, channel, y, residual, totals);
                 break;
         }
     }
@@ -172,7 +173,7 @@ internal sealed unsafe class DepthwiseRows
 
     /// <summary>Finishes and stores a block of channels of a row.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Store<TSimd, TVector, TActivation>(float* sums, long pixel, int channel, float* y, float* residual)
+    private void Store<TSimd, TVector, TActivation>(float* sums, long pixel, int channel, float* y, float* residual, float* totals)
         where TSimd : ISimd<TVector>
         where TVector : struct
         where TActivation : struct, IUnaryOperation
@@ -188,11 +189,13 @@ internal sealed unsafe class DepthwiseRows
             float* target = y + (pixel * channels) + channel + lane;
             if (residual == null && !_yRowTiles && remaining >= TSimd.Lanes)
             {
-                for (; sum < end; sum += Block, target += channels)
-                    TSimd.Store(activation.Apply<TSimd, TVector>(TSimd.Load(sum)), target);
+                TVector sumOfRow = Store<TSimd, TVector, TActivation>(sum, end, target, channels);
+                if (totals != null)
+                    TSimd.Store(sumOfRow, totals + channel + lane);
                 continue;
             }
 
+            TVector total = TSimd.Zero;
             float* added = residual + (target - y);
             for (long row = pixel; sum < end; sum += Block, row++, target += channels, added += channels)
             {
@@ -210,7 +213,31 @@ internal sealed unsafe class DepthwiseRows
                 }
 
                 SimdTail.Store<TSimd, TVector>(value, _yRowTiles ? y + RowTiles.Index(row, channel + lane, channels) : target, remaining);
+                total = TSimd.Add(total, value);
             }
+
+            if (totals != null)
+                SimdTail.Store<TSimd, TVector>(total, totals + channel + lane, remaining);
         }
+    }
+
+    /// <summary>Finishes and stores a vector of channels of a row: nothing but the loop that nearly all results come from.</summary>
+    /// <returns>The sum of what is stored.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static TVector Store<TSimd, TVector, TActivation>(float* sum, float* end, float* target, nint channels)
+        where TSimd : ISimd<TVector>
+        where TVector : struct
+        where TActivation : struct, IUnaryOperation
+    {
+        TActivation activation = default;
+        TVector total = TSimd.Zero;
+        for (; sum < end; sum += Block, target += channels)
+        {
+            TVector value = activation.Apply<TSimd, TVector>(TSimd.Load(sum));
+            TSimd.Store(value, target);
+            total = TSimd.Add(total, value);
+        }
+
+        return total;
     }
 }

@@ -18,6 +18,7 @@ internal sealed unsafe class DepthwiseStep : CpuStep
     private readonly BufferRef _x;
     private readonly BufferRef _y;
     private readonly BufferRef? _residual;
+    private readonly BufferRef? _totals;
     private readonly int _images;
     private readonly int _blocks;
     private readonly int _blockGroups;
@@ -30,13 +31,16 @@ internal sealed unsafe class DepthwiseStep : CpuStep
     /// <param name="x">(N, H, W, C), dense.</param>
     /// <param name="y">(N, H', W', C), dense; or the row tiles of (N·H'·W', C).</param>
     /// <param name="residual">What is added, (N, H', W', C), dense; possibly the same memory as y.</param>
-    public DepthwiseStep(DepthwiseRows rows, ConvolutionShape shape, int images, BufferRef x, BufferRef y, BufferRef? residual = null)
+    /// <param name="totals">What the pixels of each row of the result add up to, (N·H', C), dense; null if nobody needs it.</param>
+    public DepthwiseStep(
+        DepthwiseRows rows, ConvolutionShape shape, int images, BufferRef x, BufferRef y, BufferRef? residual = null, BufferRef? totals = null)
     {
         _rows = rows;
         _shape = shape;
         _x = x;
         _y = y;
         _residual = residual;
+        _totals = totals;
         _images = images;
         _blocks = Split.Most(shape.Channels, Block);
         _blockGroups = Split.Most(_blocks, MostBlocks);
@@ -77,6 +81,7 @@ internal sealed unsafe class DepthwiseStep : CpuStep
         (int firstBlock, int endBlock) = Split.Range(_blocks, _blockGroups, blockGroup);
         float* y = _y.Resolve(run);
         float* residual = _residual is BufferRef added ? added.Resolve(run) : null;
+        float* totals = _totals is BufferRef rowTotals ? rowTotals.Resolve(run) : null;
         float* picture = _x.Resolve(run) + ((long)image * _shape.Height * _shape.Width * _shape.Channels);
         float* band = sums + _rows.SumFloats;
         CopyBand<TSimd, TVector>(picture, firstRow, endRow, firstBlock, endBlock, band);
@@ -85,8 +90,9 @@ internal sealed unsafe class DepthwiseStep : CpuStep
             float* rows = band;
             for (int i = firstRow; i < endRow; i++, rows += _shape.Stride * _rows.Pitch)
             {
-                long pixel = (((long)image * _shape.OutputHeight) + i) * _shape.OutputWidth;
-                _rows.Compute<TSimd, TVector>(rows, block, pixel, sums, y, residual);
+                long row = ((long)image * _shape.OutputHeight) + i;
+                _rows.Compute<TSimd, TVector>(
+                    rows, block, row * _shape.OutputWidth, sums, y, residual, totals == null ? null : totals + (row * _shape.Channels));
             }
         }
     }

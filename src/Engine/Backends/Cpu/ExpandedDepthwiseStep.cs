@@ -27,6 +27,7 @@ internal sealed unsafe class ExpandedDepthwiseStep : CpuStep
     private readonly ConvolutionShape _shape;
     private readonly BufferRef _x;
     private readonly BufferRef _y;
+    private readonly BufferRef? _totals;
     private readonly int _images;
     private readonly int _groups;
     private readonly int _rowBlocks;
@@ -41,8 +42,16 @@ internal sealed unsafe class ExpandedDepthwiseStep : CpuStep
     /// <param name="images">N.</param>
     /// <param name="x">(N, H, W, K), dense.</param>
     /// <param name="y">(N, H', W', C), dense; or the row tiles of (N·H'·W', C).</param>
+    /// <param name="totals">What the pixels of each row of the result add up to, (N·H', C), dense; null if nobody needs it.</param>
     public ExpandedDepthwiseStep(
-        PackedWeights expansion, Activation activation, DepthwiseRows rows, ConvolutionShape shape, int images, BufferRef x, BufferRef y)
+        PackedWeights expansion,
+        Activation activation,
+        DepthwiseRows rows,
+        ConvolutionShape shape,
+        int images,
+        BufferRef x,
+        BufferRef y,
+        BufferRef? totals = null)
     {
         _expansion = expansion;
         _activation = activation;
@@ -51,6 +60,7 @@ internal sealed unsafe class ExpandedDepthwiseStep : CpuStep
         _images = images;
         _x = x;
         _y = y;
+        _totals = totals;
         _productRows = Math.Max(1, ProductPixels / shape.Width);
         _groups = Split.Most(shape.Channels, GroupChannels);
         _rowBlocks = Math.Clamp(Split.Most(FewestParts, _groups * images), 1, Math.Max(1, shape.OutputHeight / FewestRows));
@@ -127,6 +137,7 @@ internal sealed unsafe class ExpandedDepthwiseStep : CpuStep
         (int row, int endRow) = Split.Range(_shape.OutputHeight, _rowBlocks, rowBlock);
         float* x = _x.Resolve(run) + ((long)image * _shape.Height * _shape.Width * _expansion.K);
         float* y = _y.Resolve(run);
+        float* totals = _totals is BufferRef rowTotals ? rowTotals.Resolve(run) : null;
         float* sums = product + (GroupBlocks * ProductFloats);
         float* band = sums + _rows.SumFloats;
         int firstBlock = group * GroupBlocks, blocks = Math.Min(GroupBlocks, Split.Most(_shape.Channels, DepthwiseRows.Block) - firstBlock);
@@ -141,8 +152,9 @@ internal sealed unsafe class ExpandedDepthwiseStep : CpuStep
                 float* first = band + (block * BandFloats);
                 for (int i = 0; i < rows; i++, first += _shape.Stride * _rows.Pitch)
                 {
-                    long pixel = (((long)image * _shape.OutputHeight) + row + i) * _shape.OutputWidth;
-                    _rows.Compute<TSimd, TVector>(first, firstBlock + block, pixel, sums, y, residual: null);
+                    long resultRow = ((long)image * _shape.OutputHeight) + row + i;
+                    _rows.Compute<TSimd, TVector>(
+                        first, firstBlock + block, resultRow * _shape.OutputWidth, sums, y, residual: null, totals == null ? null : totals + (resultRow * _shape.Channels));
                 }
             }
 

@@ -34,6 +34,7 @@ internal sealed unsafe class ReduceStep : CpuStep
     private readonly Reduction _reduction;
     private readonly long _axis;
     private readonly int _inner;
+    private readonly float _divisor;
     private readonly int _strips;
     private readonly Partition _partition;
 
@@ -43,7 +44,8 @@ internal sealed unsafe class ReduceStep : CpuStep
     /// <param name="outer">Extent before the axis.</param>
     /// <param name="axis">Extent reduced, at least 1.</param>
     /// <param name="inner">Extent after the axis.</param>
-    public ReduceStep(BufferRef destination, BufferRef source, Reduction reduction, long outer, long axis, int inner)
+    /// <param name="terms">Numbers that each one of the source is the sum of already, to a mean.</param>
+    public ReduceStep(BufferRef destination, BufferRef source, Reduction reduction, long outer, long axis, int inner, long terms = 1)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(axis);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(inner);
@@ -52,6 +54,7 @@ internal sealed unsafe class ReduceStep : CpuStep
         _reduction = reduction;
         _axis = axis;
         _inner = inner;
+        _divisor = reduction == Reduction.Mean ? axis * terms : 1;
         int strip = Chains * SimdTier.Lanes;
         _strips = (inner + strip - 1) / strip;
         _partition = new Partition(outer * _strips, axis * Math.Min(inner, strip));
@@ -88,13 +91,12 @@ internal sealed unsafe class ReduceStep : CpuStep
         float* destination = _destination.Resolve(run);
         float* source = _source.Resolve(run);
         float* lanes = stackalloc float[TSimd.Lanes];
-        float divisor = _reduction == Reduction.Mean ? _axis : 1;
         long end = _partition.End(part);
         for (long unit = _partition.Start(part); unit < end; unit++)
         {
             if (_inner == 1)
             {
-                destination[unit] = Row<TSimd, TVector, TAccumulation>(source + (unit * _source.RowStride), lanes) / divisor;
+                destination[unit] = Row<TSimd, TVector, TAccumulation>(source + (unit * _source.RowStride), lanes) / _divisor;
                 continue;
             }
 
@@ -103,7 +105,7 @@ internal sealed unsafe class ReduceStep : CpuStep
             float* to = destination + (outer * _destination.RowStride);
             int column = (int)strip * Chains * TSimd.Lanes;
             int limit = Math.Min(_inner, column + (Chains * TSimd.Lanes));
-            TVector vectorDivisor = TSimd.Broadcast(divisor);
+            TVector vectorDivisor = TSimd.Broadcast(_divisor);
             if (limit - column == Chains * TSimd.Lanes)
             {
                 Columns<TSimd, TVector, TAccumulation>(to + column, from + column, vectorDivisor);

@@ -165,6 +165,59 @@ internal sealed unsafe class ConvolutionStepTests
         }
     }
 
+    [Test]
+    public void A_depthwise_convolution_adds_up_the_rows_of_its_result(
+        [ValueSource(nameof(DepthwiseConvolutions))] ConvolutionCase c, [Values] bool yRowTiles, [Values] bool residual)
+    {
+        ConvolutionData data = new(c, bias: true);
+        int channels = c.Channels, pixels = c.Images * c.OutputHeight * c.OutputWidth;
+        using StepRunner runner = new();
+        using MemoryPool memory = new();
+        StepRunner.Matrix x = runner.Input(data.X, channels);
+        StepRunner.Matrix y = yRowTiles ? runner.Output(1, (int)RowTiles.Size(pixels, channels)) : runner.Output(pixels, channels);
+        StepRunner.Matrix added = runner.Input(StepTestData.Values(pixels * channels, seed: 9), channels);
+        StepRunner.Matrix totals = runner.Output(c.Images * c.OutputHeight, channels);
+
+        runner.Run(new DepthwiseStep(
+            Rows(memory, c, data, Activation.Swish, yRowTiles: yRowTiles), c.Shape, c.Images, x.Ref, y.Ref, residual ? added.Ref : null, totals.Ref));
+
+        AssertTotals(runner.Read(totals), runner.Read(y), c, yRowTiles);
+    }
+
+    [Test]
+    public void An_expansion_with_its_depthwise_convolution_adds_up_the_rows_of_its_result([ValueSource(nameof(DepthwiseConvolutions))] ConvolutionCase c)
+    {
+        const int K = 5;
+        ConvolutionData data = new(c, bias: true);
+        using StepRunner runner = new();
+        using MemoryPool memory = new();
+        PackedWeights expansion = Packing.Pack(memory, StepTestData.Values(c.Channels * K, seed: 6, outliers: false), c.Channels, K, []);
+        StepRunner.Matrix x = runner.Input(StepTestData.Values(c.Images * c.Height * c.Width * K, seed: 5, outliers: false), K);
+        StepRunner.Matrix y = runner.Output(c.Images * c.OutputHeight * c.OutputWidth, c.Channels);
+        StepRunner.Matrix totals = runner.Output(c.Images * c.OutputHeight, c.Channels);
+
+        runner.Run(new ExpandedDepthwiseStep(expansion, Activation.Swish, Rows(memory, c, data), c.Shape, c.Images, x.Ref, y.Ref, totals.Ref));
+
+        AssertTotals(runner.Read(totals), runner.Read(y), c, rowTiles: false);
+    }
+
+    private static void AssertTotals(float[] totals, float[] y, ConvolutionCase c, bool rowTiles)
+    {
+        for (int i = 0; i < totals.Length; i++)
+        {
+            (int row, int channel) = Math.DivRem(i, c.Channels);
+            double sum = 0, magnitude = 0;
+            for (int pixel = row * c.OutputWidth; pixel < (row + 1) * c.OutputWidth; pixel++)
+            {
+                float value = y[rowTiles ? RowTiles.Index(pixel, channel, c.Channels) : (pixel * c.Channels) + channel];
+                sum += value;
+                magnitude += Math.Abs(value);
+            }
+
+            Assert.That(totals[i], Is.EqualTo(sum).Within(1e-6 * magnitude), $"row {row}, channel {channel}");
+        }
+    }
+
     private static DepthwiseRows Rows(
         MemoryPool memory, ConvolutionCase c, ConvolutionData data, Activation activation = Activation.None, bool activateSum = false, bool yRowTiles = false) =>
         new(new DepthwiseWeights(memory, data.Weight, data.Bias, c.Channels), c.Shape, yRowTiles, activation, activateSum);

@@ -21,6 +21,20 @@ internal sealed class ReduceStepTests
     }
 
     [Test]
+    public void A_mean_of_sums_counts_their_terms([Values(1, 17)] int inner)
+    {
+        float[] sums = StepTestData.Values(5 * inner, seed: inner);
+        using StepRunner runner = new();
+        StepRunner.Matrix source = runner.Input(sums, inner == 1 ? 5 : inner);
+        StepRunner.Matrix y = runner.Output(1, inner);
+
+        runner.Run(new ReduceStep(y.Ref, source.Ref, Reduction.Mean, 1, 5, inner, terms: 3));
+
+        (double[] means, double magnitude) = Reference(sums, Reduction.Mean, 1, 5, inner);
+        StepTestData.AssertClose(runner.Read(y), [.. means.Select(mean => mean / 3)], absolute: 5e-7 * magnitude);
+    }
+
+    [Test]
     public void The_maximum_keeps_a_NaN_wherever_it_is([Values(1, 5)] int inner, [Values(0, 1, 15, 40, 299, 300)] int position)
     {
         float[] x = [.. Enumerable.Repeat(float.PositiveInfinity, 301 * inner)];
