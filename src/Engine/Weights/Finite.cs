@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace KernelAD.Weights;
@@ -9,6 +10,7 @@ public static class Finite
     private const uint ExponentBits = 0x7F80_0000;
 
     /// <summary>Index of the first NaN or infinity, −1 if there is none. Bound by memory bandwidth: cheap beside reading the values from a file.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)] // a model is loaded before the runtime would have found out that this is worth it
     public static int FirstNonFinite(ReadOnlySpan<float> values)
     {
         ReadOnlySpan<uint> bits = MemoryMarshal.Cast<float, uint>(values);

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace KernelAD.Backends.Cpu;
 
 /// <summary>
@@ -69,6 +71,7 @@ internal sealed unsafe class PackedWeights
     /// Transposes <paramref name="count"/> rows (at most PanelColumns) of <paramref name="k"/> floats into a panel [k][PanelColumns]; the columns
     /// that have no row become 0.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void PackPanel(float* source, long rowStride, int count, int k, float* panel)
     {
         int columns = SimdTier.PanelColumns;
