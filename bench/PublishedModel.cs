@@ -61,9 +61,10 @@ internal sealed record PublishedModel(string Key, Model Model, int Rounds, int R
     /// <summary>Writes the model file and its ONNX export into a folder.</summary>
     public (string Safetensors, string Onnx) Write(string folder)
     {
+        // With the golden data's gain of kernels, values would grow from layer to layer: their batch norms have the statistics that go with it.
         string safetensors = Path.Combine(folder, Key + ".safetensors"), onnx = Path.Combine(folder, Key + ".onnx");
         TensorSource[] tensors = [.. Model.Tensors.Select(t => new TensorSource(
-            t.Name, ElementType.F32, t.Shape, stream => TensorSource.Of(t.Name, new Tensor(t.Shape, FormulaTensor.Parameter(t.Name, t.Shape))).Write(stream)))];
+            t.Name, ElementType.F32, t.Shape, stream => TensorSource.Of(t.Name, new Tensor(t.Shape, FormulaTensor.Parameter(t.Name, t.Shape, kernelGain: 1))).Write(stream)))];
         ModelFile.Write(safetensors, Model, tensors, new ModelFileDetails());
         using ModelFile file = ModelFile.Open(safetensors);
         OnnxExporter.Export(file, onnx);
