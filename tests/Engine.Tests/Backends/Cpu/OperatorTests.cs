@@ -50,7 +50,9 @@ internal sealed class OperatorTests
         Node hidden = run.Add(new Linear(HasBias: false), x, v);
         (float[] expected, _) = run.Run(run.Add(new Binary(BinaryFunction.Add), run.Add(new Linear(HasBias: false), hidden, w), hidden));
 
-        (float[] found, _) = run.Run(run.Add(new Linear(HasBias: false, HasResidual: true), hidden, w, hidden));
+        // What is asked for by name is never written over an operand, so somebody else has to follow.
+        Node layer = run.Add(new Linear(HasBias: false, HasResidual: true), hidden, w, hidden);
+        (float[] found, _) = run.Run(run.Add(new Affine(1, 0), layer));
 
         Assert.That(found, Is.EqualTo(expected).Within(1e-5));
     }
@@ -66,7 +68,6 @@ internal sealed class OperatorTests
         Node hidden = run.Add(new Linear(HasBias: false), x, v);
         (float[] expected, _) = run.Run(run.Add(new Binary(BinaryFunction.Add), run.Add(new Linear(HasBias: false), Gated(), w), hidden));
 
-        // What is asked for by name is never written over an operand, so somebody else has to follow.
         Node layer = run.Add(new Linear(HasBias: false, HasResidual: true), Gated(), w, hidden);
         (float[] found, string[] steps) = run.Run(run.Add(new Affine(1, 0), layer));
 
