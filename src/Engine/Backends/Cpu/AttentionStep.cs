@@ -203,9 +203,10 @@ internal sealed unsafe class AttentionStep : CpuStep
         float* scores = scratch + _scoresOffset;
         float* output = scratch + _outputOffset + (row * _outputStride);
         nint vectorStride = TSimd.Lanes < RowTiles.BlockColumns ? TSimd.Lanes : SimdTier.TileRows * RowTiles.BlockColumns;
+        bool skips = mask is { HidesBlocks: true };
         for (int key = 0; key < keys; key += columns)
         {
-            if (mask is MaskedTile tile && tile.HidesBlockOf(key))
+            if (skips && mask!.Value.HidesBlockOf(key))
                 continue;
             Gemm.MultiplyTile<TSimd, TVector, ProductStore<TSimd, TVector>>(
                 rows,
@@ -236,13 +237,13 @@ internal sealed unsafe class AttentionStep : CpuStep
             }
         }
 
-        // Without mask all keys are one range.
-        if (mask is not null && firstBlock)
+        // If no block of keys is left out, all keys are one range.
+        if (skips && firstBlock)
             new Span<float>(output, rows * _outputStride).Clear();
         int end;
         for (int first = 0; first < keys; first = end)
         {
-            end = mask is MaskedTile tile ? tile.VisibleRange(ref first) : keys;
+            end = skips ? mask!.Value.VisibleRange(ref first) : keys;
             for (int column = 0; column < _outputStride && first < end; column += columns)
             {
                 Gemm.MultiplyTile<TSimd, TVector, ProductStore<TSimd, TVector>>(
@@ -250,7 +251,7 @@ internal sealed unsafe class AttentionStep : CpuStep
                     scores + RowTiles.Index(0, first, keys),
                     scratch + _vOffset + (column * keys) + (first * columns),
                     end - first,
-                    new ProductStore<TSimd, TVector>(output + column, _outputStride, TSimd.Lanes, accumulate: !firstBlock || mask is not null));
+                    new ProductStore<TSimd, TVector>(output + column, _outputStride, TSimd.Lanes, accumulate: !firstBlock || skips));
             }
         }
     }
@@ -367,7 +368,6 @@ internal sealed unsafe class AttentionStep : CpuStep
         private readonly int _bottom;
         private readonly int _left;
         private readonly int _right;
-        private readonly bool _hidesBlocks;
 
         public MaskedTile(NeighborMask mask, int firstQuery, int queries, int firstKey, int keys)
         {
@@ -383,8 +383,11 @@ internal sealed unsafe class AttentionStep : CpuStep
             _left = (oneRow ? lastX : mask.Width - 1) - mask.RadiusX;
             _right = (oneRow ? firstX : 0) + mask.RadiusX;
             bool wholeRows = _left <= 0 && _right >= mask.Width - 1;
-            _hidesBlocks = _top <= _bottom && (wholeRows || _right - _left + 1 >= BlockKeys);
+            HidesBlocks = _top <= _bottom && (wholeRows || _right - _left + 1 >= BlockKeys);
         }
+
+        /// <summary>Whether there may be blocks of keys that no query of the tile sees.</summary>
+        public bool HidesBlocks { get; }
 
         /// <summary>Keys that are multiplied or left out together.</summary>
         private static int BlockKeys => Math.Max(SimdTier.PanelColumns, RowTiles.BlockColumns);
@@ -392,8 +395,6 @@ internal sealed unsafe class AttentionStep : CpuStep
         /// <summary>Whether no query of the tile sees any key of the block in which a key lies.</summary>
         public bool HidesBlockOf(int key)
         {
-            if (!_hidesBlocks)
-                return false;
             int first = key / BlockKeys * BlockKeys;
             (int firstY, int firstX) = Math.DivRem(_firstKey + first, _mask.Width);
             (int lastY, int lastX) = Math.DivRem(_firstKey + Math.Min(first + BlockKeys, _keys) - 1, _mask.Width);
