@@ -135,6 +135,13 @@ internal abstract class GraphLowering
         && !IsResult(value) && !Crosses(value) && !IsResult(last) && !Crosses(last)
         && Users(value).All(u => u.Id <= last.Id && u.Operator is not (Reshape or Slice or Broadcast));
 
+    /// <summary>The channels-last pictures of which a node is the mean over the pixels; null if it is something else.</summary>
+    internal static Node? MeanOfPixels(Node node) =>
+        node.Operator is Mean { Axis: 1 } && node.Inputs[0] is { Operator: Reshape, Shape.Rank: 3 } pixels && pixels.Inputs[0].Shape is { Rank: 4 } picture
+        && pixels.Shape[0] == picture[0] && pixels.Shape[2] == picture[3]
+            ? pixels.Inputs[0]
+            : null;
+
     /// <summary>
     /// Whether the range that a slice takes lies in one piece, so that it can be a view. A range of a slice's only item is no range of all items, which is what
     /// a reader outside the region sees.

@@ -222,9 +222,9 @@ internal sealed class CpuCompiler : GraphLowering
                 Ref(result, sliced),
                 result.Tiled,
                 activation,
-                residual is null ? null : Ref(residual, sliced),
+                OptionalRef(residual, sliced),
                 x.Tiled,
-                gate is null ? null : Ref(gate, sliced),
+                OptionalRef(gate, sliced),
                 images),
             flops: gate is null ? null : node.Flops + node.Inputs[0].Flops);
     }
@@ -253,14 +253,14 @@ internal sealed class CpuCompiler : GraphLowering
             }
 
             create = () => new DepthwiseStep(
-                rows, shape, x[0], Ref(source, false), Ref(result, false), residual is null ? null : Ref(residual, false), totals is null ? null : Ref(totals, false));
+                rows, shape, x[0], Ref(source, false), Ref(result, false), OptionalRef(residual, false), OptionalRef(totals, false));
         }
         else
         {
             ConvolutionPhase[] phases = _weights.Prepare(
                 $"convolution {shape}", key, biasKey, w.Count, w[0], (m, t, b) => ConvolutionPhase.Of(m, t, b, shape));
             create = () => new ConvolutionStep(
-                phases, x, y, Ref(source, false), Ref(result, false), result.Tiled, op.Activation, residual is null ? null : Ref(residual, false), op.ActivateSum);
+                phases, x, y, Ref(source, false), Ref(result, false), result.Tiled, op.Activation, OptionalRef(residual, false), op.ActivateSum);
         }
 
         string name = $"{(depthwise ? "Depthwise" : "Convolution")} {w[2]}x{w[3]}{(op.Stride == 1 ? "" : $"/{op.Stride}")}";
@@ -287,13 +287,6 @@ internal sealed class CpuCompiler : GraphLowering
         return totals;
     }
 
-    /// <summary>The channels-last pictures of which a node is the mean over the pixels; null if it is something else.</summary>
-    private static Node? MeanOfPixels(Node node) =>
-        node.Operator is Mean { Axis: 1 } && node.Inputs[0] is { Operator: Reshape, Shape.Rank: 3 } pixels && pixels.Inputs[0].Shape is { Rank: 4 } picture
-        && pixels.Shape[0] == picture[0] && pixels.Shape[2] == picture[3]
-            ? pixels.Inputs[0]
-            : null;
-
     private void EmitExpandedDepthwise(
         Node node, Node expansion, DepthwiseRows rows, ConvolutionShape shape, Value source, Value result, Value? totals)
     {
@@ -310,7 +303,7 @@ internal sealed class CpuCompiler : GraphLowering
             writes: result,
             extraBytes: 4 * (weight.Shape.Count + node.Inputs[1].Shape.Count + expansion.Inputs[0].Shape.Count - expansion.Shape.Count),
             () => new ExpandedDepthwiseStep(
-                packed, op.Activation, rows, shape, node.Shape[0], Ref(source, false), Ref(result, false), totals is null ? null : Ref(totals, false)),
+                packed, op.Activation, rows, shape, node.Shape[0], Ref(source, false), Ref(result, false), OptionalRef(totals, false)),
             flops: node.Flops + expansion.Flops);
     }
 
@@ -762,6 +755,8 @@ internal sealed class CpuCompiler : GraphLowering
                 : BufferRef.InArena(value.Buffer.Offset + (value.Offset * sizeof(float)), value.RowStride, sliced ? value.SliceStride : 0);
         }
     }
+
+    private static BufferRef? OptionalRef(Value? value, bool sliced) => value is null ? null : Ref(value, sliced);
 
     private static void Touch(Value? value, int step) => value?.Buffer?.Touch(step);
 

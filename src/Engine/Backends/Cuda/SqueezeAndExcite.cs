@@ -16,10 +16,9 @@ internal sealed record SqueezeAndExcite(Node Maps, Node Squeeze, Node Excite, IR
         product is { Operator: Binary { Function: BinaryFunction.Multiply }, Inputs: [{ Shape.Rank: 4 } maps, { Operator: Reshape } gates] }
         && gates.Inputs[0] is { Operator: Linear { HasBias: true, HasResidual: false, Activation: Activation.Sigmoid } } excite
         && excite.Inputs[0] is { Operator: Linear { HasBias: true, HasResidual: false, Activation: Activation.Swish } } squeeze
-        && squeeze.Inputs[0] is { Operator: Mean { Axis: 1 } } means
-        && means.Inputs[0] is { Operator: Reshape, Shape.Rank: 3 } pixels && pixels.Inputs[0] == maps
-        && pixels.Shape[0] == maps.Shape[0] && pixels.Shape[2] == maps.Shape[3] && gates.Shape == new Shape(maps.Shape[0], 1, 1, maps.Shape[3])
+        && squeeze.Inputs[0] is Node means && GraphLowering.MeanOfPixels(means) == maps
+        && gates.Shape == new Shape(maps.Shape[0], 1, 1, maps.Shape[3])
         && squeeze.Shape[-1] <= SqueezeExciteArguments.MaxSqueezed
-            ? new SqueezeAndExcite(maps, squeeze, excite, [pixels, means, squeeze, excite, gates])
+            ? new SqueezeAndExcite(maps, squeeze, excite, [means.Inputs[0], means, squeeze, excite, gates])
             : null;
 }
