@@ -43,6 +43,7 @@ internal sealed unsafe class AttentionStep : CpuStep
     private readonly NeighborMask? _mask;
     private readonly int _tiles;
     private readonly int _querySplits;
+    private readonly int _rows;
     private readonly int _keyBlocks;
 
     // Offsets into the scratch memory, in floats; lengths are multiples of a cache line.
@@ -87,16 +88,16 @@ internal sealed unsafe class AttentionStep : CpuStep
         _keyBlocks = Split.Most(shape.Keys, MostKeys);
 
         int columns = SimdTier.PanelColumns;
-        int rows = Split.Most(_tiles, _querySplits) * SimdTier.TileRows;
+        _rows = Split.Most(_tiles, _querySplits) * SimdTier.TileRows;
         int keys = Split.Most(Split.Most(shape.Keys, _keyBlocks), RowTiles.BlockColumns * 2) * RowTiles.BlockColumns * 2;
         _outputStride = Split.Most(shape.ValueWidth, columns) * columns;
-        _kOffset = (int)RowTiles.Size(rows, shape.KeyWidth);
+        _kOffset = (int)RowTiles.Size(_rows, shape.KeyWidth);
         _vOffset = _kOffset + (keys * shape.KeyWidth);
         _scoresOffset = _vOffset + (keys * _outputStride);
         _outputOffset = _scoresOffset + (SimdTier.TileRows * keys);
-        _maximumOffset = _outputOffset + (rows * _outputStride) + columns;
-        _sumOffset = _maximumOffset + rows;
-        ScratchBytes = (_sumOffset + rows) * sizeof(float);
+        _maximumOffset = _outputOffset + (_rows * _outputStride) + columns;
+        _sumOffset = _maximumOffset + _rows;
+        ScratchBytes = (_sumOffset + _rows) * sizeof(float);
     }
 
     /// <inheritdoc/>
@@ -201,65 +202,90 @@ internal sealed unsafe class AttentionStep : CpuStep
         int columns = SimdTier.PanelColumns;
         float* q = scratch + RowTiles.Size(row, _shape.KeyWidth);
         float* scores = scratch + _scoresOffset;
-        float* output = scratch + _outputOffset + (row * _outputStride);
         nint vectorStride = TSimd.Lanes < RowTiles.BlockColumns ? TSimd.Lanes : SimdTier.TileRows * RowTiles.BlockColumns;
+        ProductStore<TSimd, TVector> logits = new(scores, RowTiles.BlockColumns, vectorStride, accumulate: false);
         bool skips = mask is { HidesBlocks: true };
-        for (int key = 0; key < keys; key += columns)
-        {
-            if (skips && mask!.Value.HidesBlockOf(key))
-                continue;
-            Gemm.MultiplyTile<TSimd, TVector, ProductStore<TSimd, TVector>>(
-                rows,
-                q,
-                scratch + _kOffset + (key * _shape.KeyWidth),
-                _shape.KeyWidth,
-                new ProductStore<TSimd, TVector>(scores + RowTiles.Index(0, key, keys), RowTiles.BlockColumns, vectorStride, accumulate: false));
-        }
-
-        for (int r = 0; r < rows; r++)
-        {
-            float* maximum = scratch + _maximumOffset + row + r;
-            float* sum = scratch + _sumOffset + row + r;
-            mask?.HideKeys<TSimd, TVector>(r, scores + (r * RowTiles.BlockColumns));
-
-            // A row that has seen no key yet begins with a finite maximum, from which the −∞ of hidden keys has a distance.
-            float before = firstBlock ? float.MinValue : *maximum;
-            float blockSum = SoftmaxRow<TSimd, TVector>(scores + (r * RowTiles.BlockColumns), keys, before, out *maximum);
-            if (firstBlock)
-            {
-                *sum = blockSum;
-            }
-            else
-            {
-                float shrink = MathF.Pow(2f, before - *maximum);
-                *sum = (*sum * shrink) + blockSum;
-                Scale<TSimd, TVector>(output + (r * _outputStride), shrink);
-            }
-        }
-
-        // If no block of keys is left out, all keys are one range.
-        if (skips && firstBlock)
-            new Span<float>(output, rows * _outputStride).Clear();
         int end;
         for (int first = 0; first < keys; first = end)
         {
             end = skips ? mask!.Value.VisibleRange(ref first) : keys;
-            for (int column = 0; column < _outputStride && first < end; column += columns)
+            float* panels = scratch + _kOffset + (first * _shape.KeyWidth);
+            Gemm.MultiplyTiles<TSimd, TVector, ProductStore<TSimd, TVector>>(
+                Split.Most(end - first, columns),
+                rows,
+                q,
+                0,
+                panels,
+                _shape.KeyWidth * columns,
+                _shape.KeyWidth,
+                in logits,
+                first / RowTiles.BlockColumns * SimdTier.TileRows,
+                columns / RowTiles.BlockColumns * SimdTier.TileRows,
+                (byte*)panels);
+        }
+
+        // Two loops: the exponentials of a row need not wait for anything of the row before.
+        float* maximum = scratch + _maximumOffset + row;
+        float* sum = scratch + _sumOffset + row;
+        for (int r = 0; r < rows; r++)
+        {
+            float* rowScores = scores + (r * RowTiles.BlockColumns);
+            mask?.HideKeys<TSimd, TVector>(r, rowScores);
+
+            // A row that has seen no key yet begins with a finite maximum, from which the −∞ of hidden keys has a distance.
+            float before = firstBlock ? float.MinValue : maximum[r];
+            maximum[r] = Maximum<TSimd, TVector>(rowScores, keys, before);
+            if (!firstBlock)
             {
-                Gemm.MultiplyTile<TSimd, TVector, ProductStore<TSimd, TVector>>(
-                    rows,
-                    scores + RowTiles.Index(0, first, keys),
-                    scratch + _vOffset + (column * keys) + (first * columns),
-                    end - first,
-                    new ProductStore<TSimd, TVector>(output + column, _outputStride, TSimd.Lanes, accumulate: !firstBlock || skips));
+                float shrink = MathF.Pow(2f, before - maximum[r]);
+                sum[r] *= shrink;
+                Scale<TSimd, TVector>(row + r, shrink, scratch);
             }
+        }
+
+        for (int r = 0; r < rows; r++)
+        {
+            float added = Exponentiate<TSimd, TVector>(scores + (r * RowTiles.BlockColumns), keys, maximum[r]);
+            sum[r] = firstBlock ? added : sum[r] + added;
+        }
+
+        ProductStore<TSimd, TVector> result = new(scratch + _outputOffset, columns, TSimd.Lanes, accumulate: !firstBlock || skips);
+        if (skips && firstBlock)
+        {
+            for (int column = 0; column < _outputStride; column += columns)
+                new Span<float>(scratch + OutputIndex(row, column), rows * columns).Clear();
+        }
+
+        for (int first = 0; first < keys; first = end)
+        {
+            end = skips ? mask!.Value.VisibleRange(ref first) : keys;
+            float* panels = scratch + _vOffset + (first * columns);
+            Gemm.MultiplyTiles<TSimd, TVector, ProductStore<TSimd, TVector>>(
+                first < end ? _outputStride / columns : 0,
+                rows,
+                scores + RowTiles.Index(0, first, keys),
+                0,
+                panels,
+                keys * columns,
+                end - first,
+                in result,
+                row,
+                _rows,
+                (byte*)panels);
         }
     }
 
-    /// <summary>Replaces a row of logits s (in units of log₂ e) by 2^(s − m) with m the maximum of the row and of the blocks before it.</summary>
-    /// <returns>Sum of the new values.</returns>
+    /// <summary>Where an element of the output lies in scratch memory: a panel's rows follow each other.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private int OutputIndex(int row, int column)
+    {
+        uint columns = (uint)SimdTier.PanelColumns, panel = (uint)column / columns, lane = (uint)column % columns;
+        return _outputOffset + (((((int)panel * _rows) + row) * SimdTier.PanelColumns) + (int)lane);
+    }
+
+    /// <summary>The maximum of a row of logits and of those before it. Lanes beyond the last key become −∞.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static float SoftmaxRow<TSimd, TVector>(float* row, int keys, float before, out float maximum)
+    private static float Maximum<TSimd, TVector>(float* row, int keys, float before)
         where TSimd : ISimd<TVector>
         where TVector : struct
     {
@@ -276,25 +302,34 @@ internal sealed unsafe class AttentionStep : CpuStep
         }
 
         TVector even = TSimd.Broadcast(before), odd = even;
-        for (float* block = row; block < end; block += pitch)
+        for (; row < end; row += pitch)
         {
             for (int lane = 0; lane < RowTiles.BlockColumns; lane += 2 * TSimd.Lanes)
             {
-                even = TSimd.Max(even, TSimd.Load(block + lane));
+                even = TSimd.Max(even, TSimd.Load(row + lane));
                 if (TSimd.Lanes < RowTiles.BlockColumns)
-                    odd = TSimd.Max(odd, TSimd.Load(block + lane + TSimd.Lanes));
+                    odd = TSimd.Max(odd, TSimd.Load(row + lane + TSimd.Lanes));
             }
         }
 
-        maximum = TSimd.ReduceMax(TSimd.Max(even, odd));
-        TVector shift = TSimd.Broadcast(maximum);
-        even = TSimd.Zero;
-        odd = TSimd.Zero;
-        for (float* block = row; block < end; block += pitch)
+        return TSimd.ReduceMax(TSimd.Max(even, odd));
+    }
+
+    /// <summary>Replaces a row of logits s (in units of log₂ e) by 2^(s − m).</summary>
+    /// <returns>Sum of the new values.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static float Exponentiate<TSimd, TVector>(float* row, int keys, float maximum)
+        where TSimd : ISimd<TVector>
+        where TVector : struct
+    {
+        nint pitch = SimdTier.TileRows * RowTiles.BlockColumns;
+        float* end = LogitOf(row, Split.Most(keys, RowTiles.BlockColumns) * RowTiles.BlockColumns);
+        TVector shift = TSimd.Broadcast(maximum), even = TSimd.Zero, odd = TSimd.Zero;
+        for (; row < end; row += pitch)
         {
             for (int lane = 0; lane < RowTiles.BlockColumns; lane += 2 * TSimd.Lanes)
             {
-                float* logits = block + lane;
+                float* logits = row + lane;
                 TVector power = VectorMath.Exp2OfNonPositive<TSimd, TVector>(TSimd.Subtract(TSimd.Load(logits), shift));
                 TSimd.Store(power, logits);
                 even = TSimd.Add(even, power);
@@ -315,37 +350,40 @@ internal sealed unsafe class AttentionStep : CpuStep
     private static float* LogitOf(float* row, int key) =>
         row + ((uint)key / RowTiles.BlockColumns * (uint)(SimdTier.TileRows * RowTiles.BlockColumns)) + ((uint)key % RowTiles.BlockColumns);
 
-    private void Scale<TSimd, TVector>(float* row, float factor)
+    private void Scale<TSimd, TVector>(int row, float factor, float* scratch)
         where TSimd : ISimd<TVector>
         where TVector : struct
     {
         TVector factors = TSimd.Broadcast(factor);
         for (int column = 0; column < _outputStride; column += TSimd.Lanes)
-            TSimd.Store(TSimd.Multiply(TSimd.Load(row + column), factors), row + column);
+        {
+            float* output = scratch + OutputIndex(row, column);
+            TSimd.Store(TSimd.Multiply(TSimd.Load(output), factors), output);
+        }
     }
 
     private void StoreRow<TSimd, TVector>(int row, long outputRow, int outputColumn, float* y, float* scratch)
         where TSimd : ISimd<TVector>
         where TVector : struct
     {
-        float* source = scratch + _outputOffset + (row * _outputStride);
         TVector factor = TSimd.Broadcast(1f / scratch[_sumOffset + row]);
         if (!_yRowTiles)
         {
             float* target = y + (outputRow * _y.RowStride) + outputColumn;
             for (int column = 0; column < _shape.ValueWidth; column += TSimd.Lanes)
-                SimdTail.Store<TSimd, TVector>(TSimd.Multiply(TSimd.Load(source + column), factor), target + column, _shape.ValueWidth - column);
+                SimdTail.Store<TSimd, TVector>(TSimd.Multiply(TSimd.Load(scratch + OutputIndex(row, column)), factor), target + column, _shape.ValueWidth - column);
             return;
         }
 
-        // A head need not begin where a block of a row tile does.
+        // A head need not begin where a block of a row tile does, nor end where a panel of the output does.
         int inBlock = outputColumn % RowTiles.BlockColumns;
         float* block = y + RowTiles.BlockIndex(outputRow, outputColumn / RowTiles.BlockColumns, _shape.Heads * _shape.ValueWidth);
         int count;
         for (int column = 0; column < _shape.ValueWidth; column += count)
         {
-            count = Math.Min(Math.Min(TSimd.Lanes, _shape.ValueWidth - column), RowTiles.BlockColumns - inBlock);
-            SimdTail.Store<TSimd, TVector>(TSimd.Multiply(TSimd.Load(source + column), factor), block + inBlock, count);
+            int inPanel = column % SimdTier.PanelColumns;
+            count = Math.Min(Math.Min(TSimd.Lanes, _shape.ValueWidth - column), Math.Min(RowTiles.BlockColumns - inBlock, SimdTier.PanelColumns - inPanel));
+            SimdTail.Store<TSimd, TVector>(TSimd.Multiply(TSimd.Load(scratch + OutputIndex(row, column)), factor), block + inBlock, count);
             inBlock += count;
             if (inBlock == RowTiles.BlockColumns)
             {

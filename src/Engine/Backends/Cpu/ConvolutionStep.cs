@@ -205,33 +205,11 @@ internal sealed unsafe class ConvolutionStep : CpuStep
             {
                 float* right = weights.Panel(panel) + ((long)first * length * SimdTier.PanelColumns);
                 byte* next = (byte*)(weights.Panel(panel + 1) + ((long)first * length * SimdTier.PanelColumns));
-                bool simple = _epilogue.IsSimple(weights, panel);
-                for (int position = 0; position < positions; position += SimdTier.TileRows)
-                {
-                    int rows = Math.Min(SimdTier.TileRows, positions - position);
-                    float* addend = residual == null ? null : residual + (position * residualStride);
-                    if (last)
-                        _epilogue.Prefetch(weights, panel, rows, targets + position, addend, residualStride);
-                    if (last && simple && Gemm.IsHeight(rows))
-                    {
-                        ResultStore<TSimd, TVector> result = _epilogue.ResultStore<TSimd, TVector>(
-                            weights, panel, first > 0 ? product : null, targets + position, addend, residualStride);
-                        Gemm.MultiplyGathered<TSimd, TVector, ResultStore<TSimd, TVector>>(
-                            rows, sources + position, start, length, layout.BandPitch, segments, right, in result, next);
-                    }
-                    else
-                    {
-                        ProductStore<TSimd, TVector> sum = new(product, SimdTier.PanelColumns, TSimd.Lanes, accumulate: first > 0);
-                        Gemm.MultiplyGathered<TSimd, TVector, ProductStore<TSimd, TVector>>(
-                            rows, sources + position, start, length, layout.BandPitch, segments, right, in sum, next);
-                        if (last)
-                            _epilogue.Store<TSimd, TVector>(weights, panel, product, rows, targets + position, addend, residualStride);
-                    }
-
-                    next += segments * Split.Most(length, RowTiles.BlockColumns) * GemmKernels.PrefetchedPerBlock;
-                    if (layout.Section < phase.KernelHeight)
-                        product += SimdTier.TileRows * SimdTier.PanelColumns;
-                }
+                GatheredRows left = new(sources, start, length, layout.BandPitch, segments);
+                _epilogue.Multiply<TSimd, TVector, GatheredRows>(
+                    in left, positions, weights, panel, right, first == 0, last, product, targets, residual, residualStride, next);
+                if (layout.Section < phase.KernelHeight)
+                    product += Split.Most(positions, SimdTier.TileRows) * SimdTier.TileRows * SimdTier.PanelColumns;
             }
         }
     }
@@ -270,12 +248,14 @@ internal sealed unsafe class ConvolutionStep : CpuStep
             Parts = images * RowBlocks * PanelGroups;
 
             int tiles = Split.Most((int)rows * phase.Columns, SimdTier.TileRows);
-            int products = Section < phase.KernelHeight ? tiles * Split.Most(weights.Panels, PanelGroups) : 1;
+            int products = Section < phase.KernelHeight
+                ? tiles * SimdTier.TileRows * SimdTier.PanelColumns * Split.Most(weights.Panels, PanelGroups)
+                : Epilogue.ProductFloats;
             int band = checked((int)((((rows - 1) * phase.StepY) + phase.KernelHeight) * BandPitch * sizeof(float)));
             SourcesOffset = Aligned(band);
             TargetsOffset = SourcesOffset + Aligned(tiles * SimdTier.TileRows * sizeof(float*));
             ProductsOffset = TargetsOffset + Aligned(tiles * SimdTier.TileRows * sizeof(float*));
-            SpillOffset = ProductsOffset + (products * SimdTier.TileRows * SimdTier.PanelColumns * sizeof(float));
+            SpillOffset = ProductsOffset + (products * sizeof(float));
             ScratchBytes = checked(SpillOffset + (phase.LastCount < weights.N ? (int)rows * weights.N * sizeof(float) : 0));
         }
 

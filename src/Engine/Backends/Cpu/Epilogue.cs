@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics.X86;
 using KernelAD.Graph;
 
 namespace KernelAD.Backends.Cpu;
@@ -9,6 +8,9 @@ namespace KernelAD.Backends.Cpu;
 /// </summary>
 internal sealed unsafe class Epilogue
 {
+    // Rows of the product that are finished together: enough for the activation's long chains of operations to overlap, few enough for the first-level cache.
+    private const int ProductTiles = 16;
+
     private readonly Activation _activation;
     private readonly bool _activateSum;
     private readonly bool _rowTiles;
@@ -23,69 +25,106 @@ internal sealed unsafe class Epilogue
         _activateSum = activateSum;
     }
 
-    /// <summary>Whether a panel's part of the result can be stored from the kernel's registers, by <see cref="ResultStore"/>.</summary>
-    public bool IsSimple(PackedWeights weights, int panel) =>
-        _activation is Activation.None or Activation.Relu && weights.Bias != null && (panel + 1) * SimdTier.PanelColumns <= weights.N;
+    /// <summary>Floats of scratch memory that <see cref="Multiply"/> takes for a product in one section.</summary>
+    public static int ProductFloats => ProductRows * SimdTier.PanelColumns;
+
+    private static int ProductRows => ProductTiles * SimdTier.TileRows;
 
     /// <summary>
-    /// The epilogue of a tile as a part of the kernel that computes it. The parameters are those of
-    /// <see cref="Store{TSimd, TVector}(PackedWeights, int, float*, int, float**, float*, long)"/>, and the product of the sections of K before the last.
+    /// Multiplies rows of a left operand by a panel, or by a section of its K; with the last section, finishes and stores them.
     /// </summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public ResultStore<TSimd, TVector> ResultStore<TSimd, TVector>(
-        PackedWeights weights, int panel, float* partial, float** targets, float* residual, long residualStride)
-        where TSimd : ISimd<TVector>
-        where TVector : struct
-    {
-        int column = panel * SimdTier.PanelColumns;
-        float relu = _activation == Activation.Relu ? 0 : float.NegativeInfinity;
-        return new ResultStore<TSimd, TVector>(
-            weights.Bias + column,
-            targets,
-            (nint)(_rowTiles ? RowTiles.Index(0, column, weights.N) : column),
-            _rowTiles && TSimd.Lanes == RowTiles.BlockColumns ? SimdTier.TileRows * RowTiles.BlockColumns : TSimd.Lanes,
-            _activateSum ? float.NegativeInfinity : relu,
-            _activateSum ? relu : float.NegativeInfinity,
-            partial,
-            residual == null ? null : residual + column,
-            (nint)residualStride);
-    }
-
-    /// <summary>
-    /// Fetches what <see cref="Store{TSimd, TVector}(PackedWeights, int, float*, int, float**, float*, long)"/> will touch, while the tile is multiplied: no
-    /// hardware follows rows that are pages apart, and stores that miss the caches queue up. The parameters are the same.
-    /// </summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Prefetch(PackedWeights weights, int panel, int rows, float** targets, float* residual, long residualStride)
-    {
-        if (!Sse.IsSupported)
-            return;
-
-        int column = panel * SimdTier.PanelColumns, lastColumn = Math.Min(column + SimdTier.PanelColumns, weights.N) - 1;
-        long first = _rowTiles ? RowTiles.Index(0, column, weights.N) : column;
-        long last = _rowTiles ? RowTiles.Index(0, lastColumn, weights.N) : lastColumn;
-        for (int r = 0; r < rows; r++)
-        {
-            Sse.Prefetch0(targets[r] + first);
-            Sse.Prefetch0(targets[r] + last);
-            if (residual != null)
-            {
-                Sse.Prefetch0(residual + (r * residualStride) + column);
-                Sse.Prefetch0(residual + (r * residualStride) + lastColumn);
-            }
-        }
-    }
-
-    /// <summary>Finishes a tile of the product and stores what lies within the result.</summary>
-    /// <param name="weights">The product's right operand with its bias.</param>
-    /// <param name="panel">Which panel of it was multiplied.</param>
-    /// <param name="product">The tile, rows of <see cref="SimdTier.PanelColumns"/> floats.</param>
-    /// <param name="rows">Rows that matter.</param>
+    /// <param name="left">The left operand (of the section).</param>
+    /// <param name="rows">Its rows.</param>
+    /// <param name="weights">The right operand with its bias.</param>
+    /// <param name="panel">Which panel of it is multiplied.</param>
+    /// <param name="right">Where that (or its section) is.</param>
+    /// <param name="first">Whether it is the first section.</param>
+    /// <param name="last">Whether it is the last one.</param>
+    /// <param name="product">Scratch memory: <see cref="ProductFloats"/>; with several sections what all of them add up to, whole tiles of rows of
+    /// <see cref="SimdTier.PanelColumns"/> floats.</param>
     /// <param name="targets">Where each row of the result begins.</param>
     /// <param name="residual">Where the first row's residual begins; null for none.</param>
     /// <param name="residualStride">Floats from one row of the residual to the next.</param>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Store<TSimd, TVector>(
+    /// <param name="next">What will be needed next.</param>
+    public void Multiply<TSimd, TVector, TLeft>(
+        in TLeft left,
+        int rows,
+        PackedWeights weights,
+        int panel,
+        float* right,
+        bool first,
+        bool last,
+        float* product,
+        float** targets,
+        float* residual,
+        long residualStride,
+        byte* next)
+        where TSimd : ISimd<TVector>
+        where TVector : struct
+        where TLeft : struct, ILeftOperand
+    {
+        int stored = 0;
+        if (first && last && IsSimple(weights, panel))
+        {
+            int rest = rows % SimdTier.TileRows;
+            stored = Gemm.IsHeight(rest) ? rows : rows - rest;
+            MultiplyAndStore<TSimd, TVector, TLeft>(in left, stored, weights, panel, right, targets, residual, residualStride, next);
+        }
+
+        for (int row = stored; row < rows; row += ProductRows)
+        {
+            int count = Math.Min(ProductRows, rows - row);
+            float* part = first && last ? product : product + (row * SimdTier.PanelColumns);
+            ProductStore<TSimd, TVector> sum = new(part, SimdTier.PanelColumns, TSimd.Lanes, accumulate: !first);
+            left.Multiply<TSimd, TVector, ProductStore<TSimd, TVector>>(row, count, right, in sum, next + (row / SimdTier.TileRows * left.PrefetchedPerTile));
+            if (last)
+                Store<TSimd, TVector>(weights, panel, part, count, targets + row, residual == null ? null : residual + (row * residualStride), residualStride);
+        }
+    }
+
+    /// <summary>Whether a panel's part of the result can be stored from the kernel's registers.</summary>
+    private bool IsSimple(PackedWeights weights, int panel) =>
+        _activation is Activation.None or Activation.Relu && weights.Bias != null && (panel + 1) * SimdTier.PanelColumns <= weights.N;
+
+    /// <summary>Multiplies rows by a panel and stores the result from the kernel's registers.</summary>
+    private void MultiplyAndStore<TSimd, TVector, TLeft>(
+        in TLeft left, int rows, PackedWeights weights, int panel, float* right, float** targets, float* residual, long residualStride, byte* next)
+        where TSimd : ISimd<TVector>
+        where TVector : struct
+        where TLeft : struct, ILeftOperand
+    {
+        int column = panel * SimdTier.PanelColumns;
+        nint offset = (nint)(_rowTiles ? RowTiles.Index(0, column, weights.N) : column);
+        nint vectorStride = _rowTiles && TSimd.Lanes == RowTiles.BlockColumns ? SimdTier.TileRows * RowTiles.BlockColumns : TSimd.Lanes;
+        float relu = _activation == Activation.Relu ? 0 : float.NegativeInfinity;
+        if (residual == null)
+        {
+            ResultStore<TSimd, TVector> result = new(weights.Bias + column, targets, offset, vectorStride, relu);
+            left.Multiply<TSimd, TVector, ResultStore<TSimd, TVector>>(0, rows, right, in result, next);
+            return;
+        }
+
+        ResidualStore<TSimd, TVector> sum = new(
+            weights.Bias + column,
+            targets,
+            offset,
+            vectorStride,
+            _activateSum ? float.NegativeInfinity : relu,
+            _activateSum ? relu : float.NegativeInfinity,
+            residual + column,
+            (nint)residualStride);
+        left.Multiply<TSimd, TVector, ResidualStore<TSimd, TVector>>(0, rows, right, in sum, next);
+    }
+
+    /// <summary>Finishes rows of a panel's product and stores what lies within the result.</summary>
+    /// <param name="weights">The product's right operand with its bias.</param>
+    /// <param name="panel">Which panel of it was multiplied.</param>
+    /// <param name="product">The product, rows of <see cref="SimdTier.PanelColumns"/> floats.</param>
+    /// <param name="rows">Their number.</param>
+    /// <param name="targets">Where each row of the result begins.</param>
+    /// <param name="residual">Where the first row's residual begins; null for none.</param>
+    /// <param name="residualStride">Floats from one row of the residual to the next.</param>
+    private void Store<TSimd, TVector>(
         PackedWeights weights, int panel, float* product, int rows, float** targets, float* residual, long residualStride)
         where TSimd : ISimd<TVector>
         where TVector : struct

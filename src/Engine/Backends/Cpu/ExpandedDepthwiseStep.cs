@@ -72,9 +72,11 @@ internal sealed unsafe class ExpandedDepthwiseStep : CpuStep
     /// <inheritdoc/>
     public override int Parts => _images * _rowBlocks * _groups;
 
-    // Some rows of the product, a row's sums, then the bands.
+    // Some rows of the product, a row's sums, the bands, then pointers to the pixels of the product.
     /// <inheritdoc/>
-    public override int ScratchBytes => ((GroupBlocks * ProductFloats) + _rows.SumFloats + (GroupBlocks * BandFloats)) * sizeof(float);
+    public override int ScratchBytes => (ScratchFloats * sizeof(float)) + (ProductFloats / DepthwiseRows.Block * sizeof(float*));
+
+    private int ScratchFloats => (GroupBlocks * ProductFloats) + _rows.SumFloats + (GroupBlocks * BandFloats);
 
     /// <summary>Channels of a part: whole panels of the expansion and whole blocks of the depthwise convolution.</summary>
     private static int GroupChannels => Math.Max(SimdTier.PanelColumns, DepthwiseRows.Block);
@@ -225,7 +227,10 @@ internal sealed unsafe class ExpandedDepthwiseStep : CpuStep
         where TVector : struct
     {
         nint vectorStride = TSimd.Lanes < DepthwiseRows.Block ? TSimd.Lanes : ProductFloats;
-        float** sources = stackalloc float*[SimdTier.TileRows];
+        float** sources = (float**)(product + ScratchFloats);
+        for (int pixel = 0; pixel < Split.Most(pixels, SimdTier.TileRows) * SimdTier.TileRows; pixel++)
+            sources[pixel] = x + ((long)Math.Min(pixel, pixels - 1) * _expansion.K);
+        GatheredRows left = new(sources, 0, _expansion.K, 0, 1);
         for (int column = 0; column < GroupChannels; column += SimdTier.PanelColumns)
         {
             int panel = ((group * GroupChannels) + column) / SimdTier.PanelColumns;
@@ -234,24 +239,8 @@ internal sealed unsafe class ExpandedDepthwiseStep : CpuStep
 
             // The picture comes in order, which the processor fetches by itself; the next group's weights do not.
             float* weights = _expansion.Panel(panel);
-            byte* next = (byte*)(weights + (GroupChannels * _expansion.K));
-            float* target = product + column;
-            for (int pixel = 0; pixel < pixels; pixel += SimdTier.TileRows, target += SimdTier.TileRows * DepthwiseRows.Block)
-            {
-                for (int r = 0; r < SimdTier.TileRows; r++)
-                    sources[r] = x + ((long)Math.Min(pixel + r, pixels - 1) * _expansion.K);
-                Gemm.MultiplyGathered<TSimd, TVector, ProductStore<TSimd, TVector>>(
-                    Math.Min(SimdTier.TileRows, pixels - pixel),
-                    sources,
-                    start: 0,
-                    _expansion.K,
-                    pitch: 0,
-                    segments: 1,
-                    weights,
-                    new ProductStore<TSimd, TVector>(target, DepthwiseRows.Block, vectorStride, accumulate: false),
-                    next);
-                next += Split.Most(_expansion.K, RowTiles.BlockColumns) * GemmKernels.PrefetchedPerBlock;
-            }
+            ProductStore<TSimd, TVector> store = new(product + column, DepthwiseRows.Block, vectorStride, accumulate: false);
+            left.Multiply<TSimd, TVector, ProductStore<TSimd, TVector>>(0, pixels, weights, in store, (byte*)(weights + (GroupChannels * _expansion.K)));
         }
     }
 

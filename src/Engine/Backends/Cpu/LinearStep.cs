@@ -108,13 +108,15 @@ internal sealed unsafe class LinearStep : CpuStep
     /// <inheritdoc/>
     public override int Parts => Images * _rowBlocks * _panelGroups;
 
-    // Tiles of the product, then a section of a gated panel.
+    // The product, a section of a gated panel, then pointers to a block's rows and to where they go.
     /// <inheritdoc/>
-    public override int ScratchBytes => (ProductsFloats + (_gate is null ? 0 : Math.Min(_section, K) * SimdTier.PanelColumns)) * sizeof(float);
+    public override int ScratchBytes => ((ProductsFloats + GatedFloats) * sizeof(float)) + (2 * BlockRows * sizeof(float*));
 
-    private static int ProductFloats => SimdTier.TileRows * SimdTier.PanelColumns;
+    private int ProductsFloats => _section >= K ? Epilogue.ProductFloats : BlockRows * SimdTier.PanelColumns * Split.Most(_weights.Panels, _panelGroups);
 
-    private int ProductsFloats => ProductFloats * (_section >= K ? 1 : Split.Most(_tiles, _rowBlocks) * Split.Most(_weights.Panels, _panelGroups));
+    private int GatedFloats => _gate is null ? 0 : Math.Min(_section, K) * SimdTier.PanelColumns;
+
+    private int BlockRows => Split.Most(_tiles, _rowBlocks) * SimdTier.TileRows;
 
     /// <inheritdoc/>
     public override void Run(in RunContext run, int part, byte* scratch)
@@ -135,16 +137,22 @@ internal sealed unsafe class LinearStep : CpuStep
         (int rowBlock, int panelGroup) = _rowsOuter ? (part / _panelGroups, part % _panelGroups) : (part % _rowBlocks, part / _rowBlocks);
         (int firstTile, int endTile) = Split.Range(_tiles, _rowBlocks, rowBlock);
         (int firstPanel, int endPanel) = Split.Range(_weights.Panels, _panelGroups, panelGroup);
-        long firstRow = (long)image * _rows;
+        long pictureRow = (long)image * _rows;
         long residualStride = _residual.GetValueOrDefault().RowStride;
-        float* x = _x.Resolve(run) + (firstRow * _x.RowStride);
-        float* y = _y.Resolve(run) + (firstRow * _y.RowStride);
-        float* residual = _residual is BufferRef addend ? addend.Resolve(run) + (firstRow * residualStride) : null;
+        float* x = _x.Resolve(run) + (pictureRow * _x.RowStride);
+        float* y = _y.Resolve(run) + (pictureRow * _y.RowStride);
+        float* residual = _residual is BufferRef addend ? addend.Resolve(run) + (pictureRow * residualStride) : null;
         float* gate = _gate is BufferRef factors ? factors.Resolve(run) + ((long)image * K) : null;
         float* gated = products + ProductsFloats;
-        float** sources = stackalloc float*[SimdTier.TileRows];
-        float** targets = stackalloc float*[SimdTier.TileRows];
-        long tileFloats = RowTiles.Size(1, K);
+        float** targets = (float**)(gated + GatedFloats);
+        float** sources = targets + BlockRows;
+        int firstRow = firstTile * SimdTier.TileRows, rows = Math.Min(endTile * SimdTier.TileRows, _rows) - firstRow;
+        SetTargets(targets, y, firstRow, rows);
+        if (!_xRowTiles)
+            SetSources(sources, x, firstRow, rows);
+        if (residual != null)
+            residual += firstRow * residualStride;
+        nint tileFloats = (nint)RowTiles.Size(1, K);
         for (int first = 0; first < K; first += _section)
         {
             int length = Math.Min(_section, K - first);
@@ -162,57 +170,23 @@ internal sealed unsafe class LinearStep : CpuStep
                 // The weights of a model exceed the caches: while this panel is multiplied with the tiles, what follows it is fetched. That is the next
                 // panel, and after the last one the weights of the next layer, as a rule: they were packed in the order of the plan.
                 byte* next = (byte*)(_weights.Panel(panel + 1) + (first * SimdTier.PanelColumns));
-                bool simple = _epilogue.IsSimple(_weights, panel);
-                for (int tile = firstTile; tile < endTile; tile++)
+                if (_xRowTiles)
                 {
-                    int row = tile * SimdTier.TileRows;
-                    int rows = Math.Min(SimdTier.TileRows, _rows - row);
-                    float* added = residual == null ? null : residual + (row * residualStride);
-                    if (last)
-                    {
-                        SetTargets(targets, y, row, rows);
-                        _epilogue.Prefetch(_weights, panel, rows, targets, added, residualStride);
-                    }
-
-                    float* left = _xRowTiles ? x + (tile * tileFloats) + (first * SimdTier.TileRows) : x + first;
-                    if (last && simple && Gemm.IsHeight(rows))
-                    {
-                        ResultStore<TSimd, TVector> result = _epilogue.ResultStore<TSimd, TVector>(
-                            _weights, panel, first > 0 ? product : null, targets, added, residualStride);
-                        Multiply<TSimd, TVector, ResultStore<TSimd, TVector>>(left, row, rows, right, length, in result, sources, next);
-                    }
-                    else
-                    {
-                        ProductStore<TSimd, TVector> sum = new(product, SimdTier.PanelColumns, TSimd.Lanes, accumulate: first > 0);
-                        Multiply<TSimd, TVector, ProductStore<TSimd, TVector>>(left, row, rows, right, length, in sum, sources, next);
-                        if (last)
-                            _epilogue.Store<TSimd, TVector>(_weights, panel, product, rows, targets, added, residualStride);
-                    }
-
-                    next += length / RowTiles.BlockColumns * GemmKernels.PrefetchedPerBlock;
-                    if (_section < K)
-                        product += ProductFloats;
+                    TiledRows left = new(x + (firstTile * tileFloats) + (first * SimdTier.TileRows), tileFloats, length);
+                    _epilogue.Multiply<TSimd, TVector, TiledRows>(
+                        in left, rows, _weights, panel, right, first == 0, last, product, targets, residual, residualStride, next);
                 }
+                else
+                {
+                    GatheredRows left = new(sources, first, length, 0, 1);
+                    _epilogue.Multiply<TSimd, TVector, GatheredRows>(
+                        in left, rows, _weights, panel, right, first == 0, last, product, targets, residual, residualStride, next);
+                }
+
+                if (_section < K)
+                    product += BlockRows * SimdTier.PanelColumns;
             }
         }
-    }
-
-    /// <summary>Multiplies a section of a tile's rows, which are a row tile or begin at <paramref name="left"/>.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void Multiply<TSimd, TVector, TStore>(
-        float* left, int row, int rows, float* right, int length, in TStore store, float** sources, byte* next)
-        where TSimd : ISimd<TVector>
-        where TVector : struct
-        where TStore : struct, ITileStore<TVector>
-    {
-        if (_xRowTiles)
-        {
-            Gemm.MultiplyTile<TSimd, TVector, TStore>(rows, left, right, length, in store, next);
-            return;
-        }
-
-        SetSources(sources, left, row);
-        Gemm.MultiplyGathered<TSimd, TVector, TStore>(rows, sources, 0, length, 0, 1, right, in store, next);
     }
 
     /// <summary>Scales the rows of a panel.</summary>
@@ -228,21 +202,24 @@ internal sealed unsafe class LinearStep : CpuStep
         }
     }
 
-    /// <summary>Finds where the rows of a tile are; those beyond the last are the last again.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void SetSources(float** sources, float* x, int row)
+    /// <summary>Finds where a block's rows are; those that fill its last tile are the last again.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void SetSources(float** sources, float* x, int row, int rows)
     {
-        for (int r = 0; r < SimdTier.TileRows; r++)
-            sources[r] = x + (Math.Min(row + r, _rows - 1) * _x.RowStride);
+        long stride = _x.RowStride;
+        float* source = x + (row * stride);
+        for (int r = 0; r < rows; r++, source += stride)
+            sources[r] = source;
+        for (int r = rows; r % SimdTier.TileRows != 0; r++)
+            sources[r] = sources[rows - 1];
     }
 
-    /// <summary>Finds where the rows of a tile go.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    /// <summary>Finds where a block's rows go.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void SetTargets(float** targets, float* y, int row, int rows)
     {
-        float* target = y + (_yRowTiles ? RowTiles.Index(row, 0, N) : row * _y.RowStride);
-        long stride = _yRowTiles ? RowTiles.BlockColumns : _y.RowStride;
-        for (int r = 0; r < rows; r++, target += stride)
-            targets[r] = target;
+        long stride = _y.RowStride;
+        for (int r = 0; r < rows; r++)
+            targets[r] = y + (_yRowTiles ? RowTiles.Index(row + r, 0, N) : (row + r) * stride);
     }
 }

@@ -3,7 +3,7 @@ using System.Runtime.CompilerServices;
 namespace KernelAD.Backends.Cpu;
 
 /// <summary>C = A·B, or C + A·B.</summary>
-/// <param name="c">The tile of the product.</param>
+/// <param name="c">The product, row 0.</param>
 /// <param name="rowStride">Floats from one row of C to the next.</param>
 /// <param name="vectorStride">Floats from the first vector of a row of C to the second.</param>
 /// <param name="accumulate">Whether C is added to, or overwritten.</param>
@@ -15,6 +15,12 @@ internal readonly unsafe struct ProductStore<TSimd, TVector>(float* c, nint rowS
     private readonly nint _rowStride = rowStride;
     private readonly nint _vectorStride = vectorStride;
     private readonly bool _accumulate = accumulate;
+
+    // C is small and in the first cache.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Prefetch(int row)
+    {
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Store(int row, TVector first, TVector second)

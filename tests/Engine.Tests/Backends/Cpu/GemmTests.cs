@@ -63,16 +63,50 @@ public sealed unsafe class GemmTests
     }
 
     [Test]
+    public void Tiles_of_a_call_equal_single_ones([Values(true, false)] bool stepsThroughA)
+    {
+        const int K = 37, Count = 3;
+        Random random = new(6);
+        int tileRows = SimdTier.TileRows, columns = SimdTier.PanelColumns;
+        using GuardedMatrix a = GuardedMatrix.Random(random, Count * tileRows, K, rowTiles: true);
+        using GuardedMatrix b = GuardedMatrix.Random(random, Count * K, columns);
+        using GuardedMatrix together = new(Count * tileRows, columns);
+        using GuardedMatrix single = new(tileRows, columns);
+        nint aStep = stepsThroughA ? (nint)RowTiles.Size(1, K) : 0, bStep = stepsThroughA ? 0 : K * columns;
+        Multiply(Count, tileRows, a.Pointer, aStep, b.Pointer, bStep, K, together, accumulate: false);
+        together.AssertNothingWrittenOutside();
+        for (int tile = 0; tile < Count; tile++)
+        {
+            Multiply(1, tileRows, a.Pointer + (tile * aStep), 0, b.Pointer + (tile * bStep), 0, K, single, accumulate: false);
+            for (int r = 0; r < tileRows; r++)
+            {
+                for (int column = 0; column < columns; column++)
+                    Assert.That(together[(tile * tileRows) + r, column], Is.EqualTo(single[r, column]));
+            }
+        }
+    }
+
+    [Test]
     public void Peak_is_a_positive_rate() => Assert.That(FmaPeak.Measure(2, milliseconds: 1), Is.Positive);
 
-    private static void Multiply(int rows, GuardedMatrix a, GuardedMatrix b, int k, GuardedMatrix c, bool accumulate)
+    private static void Multiply(int rows, GuardedMatrix a, GuardedMatrix b, int k, GuardedMatrix c, bool accumulate) =>
+        Multiply(1, rows, a.Pointer, 0, b.Pointer, 0, k, c, accumulate);
+
+    private static void Multiply(int count, int rows, float* a, nint aStep, float* b, nint bStep, int k, GuardedMatrix c, bool accumulate)
     {
-        int stride = SimdTier.PanelColumns;
         if (Vector512.IsHardwareAccelerated)
-            Gemm.MultiplyTile<Simd512, Vector512<float>, ProductStore<Simd512, Vector512<float>>>(rows, a.Pointer, b.Pointer, k, new(c.Pointer, stride, stride / 2, accumulate));
+            Multiply<Simd512, Vector512<float>>(count, rows, a, aStep, b, bStep, k, c, accumulate);
         else if (Vector256.IsHardwareAccelerated)
-            Gemm.MultiplyTile<Simd256, Vector256<float>, ProductStore<Simd256, Vector256<float>>>(rows, a.Pointer, b.Pointer, k, new(c.Pointer, stride, stride / 2, accumulate));
+            Multiply<Simd256, Vector256<float>>(count, rows, a, aStep, b, bStep, k, c, accumulate);
         else
-            Gemm.MultiplyTile<Simd128, Vector128<float>, ProductStore<Simd128, Vector128<float>>>(rows, a.Pointer, b.Pointer, k, new(c.Pointer, stride, stride / 2, accumulate));
+            Multiply<Simd128, Vector128<float>>(count, rows, a, aStep, b, bStep, k, c, accumulate);
+    }
+
+    private static void Multiply<TSimd, TVector>(int count, int rows, float* a, nint aStep, float* b, nint bStep, int k, GuardedMatrix c, bool accumulate)
+        where TSimd : ISimd<TVector>
+        where TVector : struct
+    {
+        ProductStore<TSimd, TVector> store = new(c.Pointer, SimdTier.PanelColumns, TSimd.Lanes, accumulate);
+        Gemm.MultiplyTiles<TSimd, TVector, ProductStore<TSimd, TVector>>(count, rows, a, aStep, b, bStep, k, in store, 0, SimdTier.TileRows, (byte*)b);
     }
 }
