@@ -13,6 +13,9 @@ internal sealed unsafe class DepthwiseRows
     /// <summary>Channels of a band.</summary>
     public const int Block = DepthwiseWeights.BlockChannels;
 
+    // Few enough for their sums and what they see to stay in the first-level cache.
+    private const int PixelsTogether = 64;
+
     /// <summary>Pixels computed together: enough independent sums to hide the latency of the multiply-add.</summary>
     private const int Pixels = 4;
 
@@ -38,6 +41,7 @@ internal sealed unsafe class DepthwiseRows
 
         // The last pixels of a row are computed together with some beyond it.
         _columns = Split.Most(shape.OutputWidth, Pixels) * Pixels;
+        RowsTogether = Math.Max(1, PixelsTogether / _columns);
         BandWidth = Math.Max(((_columns - 1) * shape.Stride) + shape.KernelWidth, shape.Padding.Left + shape.Width);
     }
 
@@ -47,57 +51,67 @@ internal sealed unsafe class DepthwiseRows
     /// <summary>Floats from one row of a band to the next.</summary>
     public int Pitch => BandWidth * Block;
 
-    /// <summary>Floats of scratch memory for the sums of a row.</summary>
-    public int SumFloats => _columns * Block;
+    /// <summary>Rows of the result that are computed together: short ones, of which each would take calls of its own.</summary>
+    public int RowsTogether { get; }
+
+    /// <summary>Floats of scratch memory for their sums.</summary>
+    public int SumFloats => RowsTogether * SumsPitch;
+
+    private int SumsPitch => _columns * Block;
 
     /// <summary>Rows of a band that so many rows of the result see.</summary>
     public int Seen(int rows) => ((rows - 1) * _shape.Stride) + _shape.KernelHeight;
 
-    /// <summary>Computes a row of the result.</summary>
-    /// <param name="band">The first row that it sees of a block's band.</param>
+    /// <summary>Computes rows of the result.</summary>
+    /// <param name="count">Their number, up to <see cref="RowsTogether"/>.</param>
+    /// <param name="band">The first row that the first of them sees of a block's band.</param>
     /// <param name="block">The block of sixteen channels.</param>
-    /// <param name="pixel">The row's first pixel, counted through all pictures.</param>
+    /// <param name="row">The first row, counted through all pictures.</param>
     /// <param name="sums">Scratch memory, <see cref="SumFloats"/> long.</param>
     /// <param name="y">The result: (N, H', W', C), dense, or the row tiles of (N·H'·W', C).</param>
     /// <param name="residual">What is added, dense, or null.</param>
-    /// <param name="totals">Where the sum of the row's pixels goes, (C); or null.</param>
-    public void Compute<TSimd, TVector>(float* band, int block, long pixel, float* sums, float* y, float* residual, float* totals)
+    /// <param name="totals">Where the sums of each row's pixels go, (N·H', C); or null.</param>
+    public void Compute<TSimd, TVector>(int count, float* band, int block, long row, float* sums, float* y, float* residual, float* totals)
         where TSimd : ISimd<TVector>
         where TVector : struct
     {
         int channel = block * Block;
-        int slid = Slide<TSimd, TVector>(band, channel, sums);
-        for (int lane = 0; lane < Block && slid < _columns; lane += 2 * TSimd.Lanes)
-            Filter<TSimd, TVector>(band + lane, channel + lane, sums + lane, slid);
+        int slid = Slide<TSimd, TVector>(count, band, channel, sums);
+        for (int i = 0; i < count && slid < _columns; i++)
+        {
+            for (int lane = 0; lane < Block; lane += 2 * TSimd.Lanes)
+                Filter<TSimd, TVector>(band + (i * _shape.Stride * Pitch) + lane, channel + lane, sums + (i * SumsPitch) + lane, slid);
+        }
+
         switch (_activation)
         {
             case Activation.Relu:
-                Store<TSimd, TVector, ReluOperation>(sums, pixel, channel, y, residual, totals);
+                Store<TSimd, TVector, ReluOperation>(count, sums, row, channel, y, residual, totals);
                 break;
             case Activation.Gelu:
-                Store<TSimd, TVector, GeluOperation>(sums, pixel, channel, y, residual, totals);
+                Store<TSimd, TVector, GeluOperation>(count, sums, row, channel, y, residual, totals);
                 break;
             case Activation.Swish:
-                Store<TSimd, TVector, SwishOperation>(sums, pixel, channel, y, residual, totals);
+                Store<TSimd, TVector, SwishOperation>(count, sums, row, channel, y, residual, totals);
                 break;
             case Activation.Sigmoid:
-                Store<TSimd, TVector, SigmoidOperation>(sums, pixel, channel, y, residual, totals);
+                Store<TSimd, TVector, SigmoidOperation>(count, sums, row, channel, y, residual, totals);
                 break;
             case Activation.Tanh:
-                Store<TSimd, TVector, TanhOperation>(sums, pixel, channel, y, residual, totals);
+                Store<TSimd, TVector, TanhOperation>(count, sums, row, channel, y, residual, totals);
                 break;
             case Activation.Softplus:
-                Store<TSimd, TVector, SoftplusOperation>(sums, pixel, channel, y, residual, totals);
+                Store<TSimd, TVector, SoftplusOperation>(count, sums, row, channel, y, residual, totals);
                 break;
             default:
-                Store<TSimd, TVector, IdentityOperation>(sums, pixel, channel, y, residual, totals);
+                Store<TSimd, TVector, IdentityOperation>(count, sums, row, channel, y, residual, totals);
                 break;
         }
     }
 
-    /// <summary>The sums of a row's first pixels, as many as <see cref="SlidingWindow"/> can compute.</summary>
+    /// <summary>The sums of each row's first pixels, as many as <see cref="SlidingWindow"/> can compute.</summary>
     /// <returns>Their number.</returns>
-    private int Slide<TSimd, TVector>(float* rows, int channel, float* sums)
+    private int Slide<TSimd, TVector>(int count, float* rows, int channel, float* sums)
         where TSimd : ISimd<TVector>
         where TVector : struct
     {
@@ -108,9 +122,9 @@ internal sealed unsafe class DepthwiseRows
         {
             float* taps = _weights.Tap(channel + lane, 0), bias = _weights.Bias + channel + lane;
             if (width == 3)
-                SlidingWindow.Filter<TSimd, TVector, ThreeTaps>(rows + lane, Pitch, taps, height, bias, sums + lane, pixels);
+                SlidingWindow.Filter<TSimd, TVector, ThreeTaps>(count, rows + lane, Pitch, taps, height, bias, sums + lane, SumsPitch, pixels);
             else
-                SlidingWindow.Filter<TSimd, TVector, FiveTaps>(rows + lane, Pitch, taps, height, bias, sums + lane, pixels);
+                SlidingWindow.Filter<TSimd, TVector, FiveTaps>(count, rows + lane, Pitch, taps, height, bias, sums + lane, SumsPitch, pixels);
         }
 
         return pixels;
@@ -171,73 +185,82 @@ internal sealed unsafe class DepthwiseRows
         }
     }
 
-    /// <summary>Finishes and stores a block of channels of a row.</summary>
+    /// <summary>Finishes and stores a block of channels of some rows.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Store<TSimd, TVector, TActivation>(float* sums, long pixel, int channel, float* y, float* residual, float* totals)
+    private void Store<TSimd, TVector, TActivation>(int count, float* sums, long row, int channel, float* y, float* residual, float* totals)
         where TSimd : ISimd<TVector>
         where TVector : struct
         where TActivation : struct, IUnaryOperation
     {
-        int channels = _shape.Channels, count = Math.Min(channels - channel, Block);
+        int channels = _shape.Channels, width = _shape.OutputWidth, within = Math.Min(channels - channel, Block);
         bool activateSum = _activateSum;
         TActivation activation = default;
-        for (int lane = 0; lane < count; lane += TSimd.Lanes)
+        for (int lane = 0; lane < within; lane += TSimd.Lanes)
         {
-            int remaining = count - lane;
-            float* sum = sums + lane;
-            float* end = sum + (_shape.OutputWidth * Block);
+            int remaining = within - lane;
+            long pixel = row * width;
+            float* sumOfRow = totals == null ? null : totals + (row * channels) + channel + lane;
             float* target = y + (pixel * channels) + channel + lane;
             if (residual == null && !_yRowTiles && remaining >= TSimd.Lanes)
             {
-                TVector sumOfRow = Store<TSimd, TVector, TActivation>(sum, end, target, channels);
-                if (totals != null)
-                    TSimd.Store(sumOfRow, totals + channel + lane);
+                Store<TSimd, TVector, TActivation>(count, width, sums + lane, SumsPitch, target, sumOfRow, channels);
                 continue;
             }
 
-            TVector total = TSimd.Zero;
-            float* added = residual + (target - y);
-            for (long row = pixel; sum < end; sum += Block, row++, target += channels, added += channels)
+            for (int i = 0; i < count; i++)
             {
-                TVector value = TSimd.Load(sum);
-                if (residual == null)
+                float* sum = sums + (i * SumsPitch) + lane;
+                float* added = residual + (target - y);
+                TVector total = TSimd.Zero;
+                for (float* end = sum + (width * Block); sum < end; sum += Block, pixel++, target += channels, added += channels)
                 {
-                    value = activation.Apply<TSimd, TVector>(value);
-                }
-                else
-                {
-                    TVector addend = SimdTail.Load<TSimd, TVector>(added, remaining);
-                    value = activateSum
-                        ? activation.Apply<TSimd, TVector>(TSimd.Add(value, addend))
-                        : TSimd.Add(activation.Apply<TSimd, TVector>(value), addend);
+                    TVector value = TSimd.Load(sum);
+                    if (residual == null)
+                    {
+                        value = activation.Apply<TSimd, TVector>(value);
+                    }
+                    else
+                    {
+                        TVector addend = SimdTail.Load<TSimd, TVector>(added, remaining);
+                        value = activateSum
+                            ? activation.Apply<TSimd, TVector>(TSimd.Add(value, addend))
+                            : TSimd.Add(activation.Apply<TSimd, TVector>(value), addend);
+                    }
+
+                    SimdTail.Store<TSimd, TVector>(value, _yRowTiles ? y + RowTiles.Index(pixel, channel + lane, channels) : target, remaining);
+                    total = TSimd.Add(total, value);
                 }
 
-                SimdTail.Store<TSimd, TVector>(value, _yRowTiles ? y + RowTiles.Index(row, channel + lane, channels) : target, remaining);
+                if (totals != null)
+                    SimdTail.Store<TSimd, TVector>(total, sumOfRow + (i * channels), remaining);
+            }
+        }
+    }
+
+    /// <summary>Finishes and stores a vector of channels of some rows: nothing but the loop that nearly all results come from.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Store<TSimd, TVector, TActivation>(int count, int width, float* sums, int sumsPitch, float* target, float* totals, nint channels)
+        where TSimd : ISimd<TVector>
+        where TVector : struct
+        where TActivation : struct, IUnaryOperation
+    {
+        TActivation activation = default;
+        for (; count > 0; count--, sums += sumsPitch)
+        {
+            TVector total = TSimd.Zero;
+            float* sum = sums;
+            for (float* end = sum + (width * Block); sum < end; sum += Block, target += channels)
+            {
+                TVector value = activation.Apply<TSimd, TVector>(TSimd.Load(sum));
+                TSimd.Store(value, target);
                 total = TSimd.Add(total, value);
             }
 
             if (totals != null)
-                SimdTail.Store<TSimd, TVector>(total, totals + channel + lane, remaining);
+            {
+                TSimd.Store(total, totals);
+                totals += channels;
+            }
         }
-    }
-
-    /// <summary>Finishes and stores a vector of channels of a row: nothing but the loop that nearly all results come from.</summary>
-    /// <returns>The sum of what is stored.</returns>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static TVector Store<TSimd, TVector, TActivation>(float* sum, float* end, float* target, nint channels)
-        where TSimd : ISimd<TVector>
-        where TVector : struct
-        where TActivation : struct, IUnaryOperation
-    {
-        TActivation activation = default;
-        TVector total = TSimd.Zero;
-        for (; sum < end; sum += Block, target += channels)
-        {
-            TVector value = activation.Apply<TSimd, TVector>(TSimd.Load(sum));
-            TSimd.Store(value, target);
-            total = TSimd.Add(total, value);
-        }
-
-        return total;
     }
 }

@@ -52,7 +52,7 @@ internal sealed unsafe class DepthwiseStep : CpuStep
     /// <inheritdoc/>
     public override int Parts => _images * _rowBlocks * _blockGroups;
 
-    // A row's sums, then the bands.
+    // Some rows' sums, then the bands.
     /// <inheritdoc/>
     public override int ScratchBytes => (_rows.SumFloats + (MostBlocks * BandFloats)) * sizeof(float);
 
@@ -87,12 +87,17 @@ internal sealed unsafe class DepthwiseStep : CpuStep
         CopyBand<TSimd, TVector>(picture, firstRow, endRow, firstBlock, endBlock, band);
         for (int block = firstBlock; block < endBlock; block++, band += BandFloats)
         {
-            float* rows = band;
-            for (int i = firstRow; i < endRow; i++, rows += _shape.Stride * _rows.Pitch)
+            for (int row = firstRow; row < endRow; row += _rows.RowsTogether)
             {
-                long row = ((long)image * _shape.OutputHeight) + i;
                 _rows.Compute<TSimd, TVector>(
-                    rows, block, row * _shape.OutputWidth, sums, y, residual, totals == null ? null : totals + (row * _shape.Channels));
+                    Math.Min(_rows.RowsTogether, endRow - row),
+                    band + ((row - firstRow) * _shape.Stride * _rows.Pitch),
+                    block,
+                    ((long)image * _shape.OutputHeight) + row,
+                    sums,
+                    y,
+                    residual,
+                    totals);
             }
         }
     }

@@ -72,7 +72,7 @@ internal sealed unsafe class ExpandedDepthwiseStep : CpuStep
     /// <inheritdoc/>
     public override int Parts => _images * _rowBlocks * _groups;
 
-    // Some rows of the product, a row's sums, the bands, then pointers to the pixels of the product.
+    // Some rows of the product, some rows' sums, the bands, then pointers to the pixels of the product.
     /// <inheritdoc/>
     public override int ScratchBytes => (ScratchFloats * sizeof(float)) + (ProductFloats / DepthwiseRows.Block * sizeof(float*));
 
@@ -151,12 +151,17 @@ internal sealed unsafe class ExpandedDepthwiseStep : CpuStep
             Expand<TSimd, TVector, TActivation>(x, group, top, filled, seen, band, product);
             for (int block = 0; block < blocks; block++)
             {
-                float* first = band + (block * BandFloats);
-                for (int i = 0; i < rows; i++, first += _shape.Stride * _rows.Pitch)
+                for (int i = 0; i < rows; i += _rows.RowsTogether)
                 {
-                    long resultRow = ((long)image * _shape.OutputHeight) + row + i;
                     _rows.Compute<TSimd, TVector>(
-                        first, firstBlock + block, resultRow * _shape.OutputWidth, sums, y, residual: null, totals == null ? null : totals + (resultRow * _shape.Channels));
+                        Math.Min(_rows.RowsTogether, rows - i),
+                        band + (block * BandFloats) + (i * _shape.Stride * _rows.Pitch),
+                        firstBlock + block,
+                        ((long)image * _shape.OutputHeight) + row + i,
+                        sums,
+                        y,
+                        residual: null,
+                        totals);
                 }
             }
 

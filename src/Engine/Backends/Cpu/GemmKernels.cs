@@ -73,8 +73,7 @@ internal static unsafe class GemmKernels
         nint skip = (RowTiles.TileRows - 1) * RowTiles.BlockColumns;
         for (; count > 0; count--, a += aStep, b += bStep, row += rowStep)
         {
-            for (int r = 0; r < TRows.Count; r++)
-                store.Prefetch(row + r);
+            store.Prefetch(row, TRows.Count);
             float* left = a, right = b;
             int rest = k;
             TVector c00 = TSimd.Zero, c01 = TSimd.Zero, c10 = TSimd.Zero, c11 = TSimd.Zero, c20 = TSimd.Zero, c21 = TSimd.Zero;
@@ -211,8 +210,7 @@ internal static unsafe class GemmKernels
     {
         for (; count > 0; count--, rows += TRows.Count, row += TRows.Count)
         {
-            for (int r = 0; r < TRows.Count; r++)
-                store.Prefetch(row + r);
+            store.Prefetch(row, TRows.Count);
             TVector c00 = TSimd.Zero, c01 = TSimd.Zero, c10 = TSimd.Zero, c11 = TSimd.Zero, c20 = TSimd.Zero, c21 = TSimd.Zero;
             TVector c30 = TSimd.Zero, c31 = TSimd.Zero, c40 = TSimd.Zero, c41 = TSimd.Zero, c50 = TSimd.Zero, c51 = TSimd.Zero;
             TVector c60 = TSimd.Zero, c61 = TSimd.Zero, c70 = TSimd.Zero, c71 = TSimd.Zero, c80 = TSimd.Zero, c81 = TSimd.Zero;

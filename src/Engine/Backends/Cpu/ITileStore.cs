@@ -4,9 +4,10 @@ namespace KernelAD.Backends.Cpu;
 internal interface ITileStore<TVector>
     where TVector : struct
 {
-    /// <summary>Fetches what storing a row will touch, while its tile is multiplied.</summary>
-    /// <param name="row">The row's index, from 0 in the first tile on.</param>
-    void Prefetch(int row);
+    /// <summary>Fetches what storing a tile's rows will touch, while it is multiplied.</summary>
+    /// <param name="row">The first row's index.</param>
+    /// <param name="rows">Their number.</param>
+    void Prefetch(int row, int rows);
 
     /// <summary>Takes a row of a tile.</summary>
     /// <param name="row">Its index; ascending.</param>

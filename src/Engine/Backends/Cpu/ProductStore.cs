@@ -18,7 +18,7 @@ internal readonly unsafe struct ProductStore<TSimd, TVector>(float* c, nint rowS
 
     // C is small and in the first cache.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Prefetch(int row)
+    public void Prefetch(int row, int rows)
     {
     }
 

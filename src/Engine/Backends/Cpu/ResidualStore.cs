@@ -27,17 +27,21 @@ internal readonly unsafe struct ResidualStore<TSimd, TVector>(
     private readonly nint _residualStride = residualStride;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Prefetch(int row)
+    public void Prefetch(int row, int rows)
     {
         if (!Sse.IsSupported)
             return;
 
-        float* target = _targets[row] + _offset;
-        float* residual = _residual + (row * _residualStride);
-        Sse.Prefetch0(target);
-        Sse.Prefetch0(target + _vectorStride + TSimd.Lanes - 1);
-        Sse.Prefetch0(residual);
-        Sse.Prefetch0(residual + (2 * TSimd.Lanes) - 1);
+        nint first = _offset, last = _offset + _vectorStride + TSimd.Lanes - 1, stride = _residualStride;
+        float** target = _targets + row;
+        float* residual = _residual + (row * stride);
+        for (float** end = target + rows; target < end; target++, residual += stride)
+        {
+            Sse.Prefetch0(*target + first);
+            Sse.Prefetch0(*target + last);
+            Sse.Prefetch0(residual);
+            Sse.Prefetch0(residual + (2 * TSimd.Lanes) - 1);
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -24,14 +24,18 @@ internal readonly unsafe struct ResultStore<TSimd, TVector>(float* bias, float**
 
     // No hardware follows rows that are pages apart, and stores that miss the caches queue up.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Prefetch(int row)
+    public void Prefetch(int row, int rows)
     {
         if (!Sse.IsSupported)
             return;
 
-        float* target = _targets[row] + _offset;
-        Sse.Prefetch0(target);
-        Sse.Prefetch0(target + _vectorStride + TSimd.Lanes - 1);
+        nint first = _offset, last = _offset + _vectorStride + TSimd.Lanes - 1;
+        float** target = _targets + row;
+        for (float** end = target + rows; target < end; target++)
+        {
+            Sse.Prefetch0(*target + first);
+            Sse.Prefetch0(*target + last);
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
