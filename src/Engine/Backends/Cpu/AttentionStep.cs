@@ -203,25 +203,31 @@ internal sealed unsafe class AttentionStep : CpuStep
         float* q = scratch + RowTiles.Size(row, _shape.KeyWidth);
         float* scores = scratch + _scoresOffset;
         nint vectorStride = TSimd.Lanes < RowTiles.BlockColumns ? TSimd.Lanes : SimdTier.TileRows * RowTiles.BlockColumns;
-        ProductStore<TSimd, TVector> logits = new(scores, RowTiles.BlockColumns, vectorStride, accumulate: false);
         bool skips = mask is { HidesBlocks: true };
+
+        // Narrow vectors take several panels for a block of logits: they multiply every block's first panel, then every block's second one.
+        int blockColumns = Math.Max(columns, RowTiles.BlockColumns), panelFloats = _shape.KeyWidth * columns;
         int end;
         for (int first = 0; first < keys; first = end)
         {
             end = skips ? mask!.Value.VisibleRange(ref first) : keys;
-            float* panels = scratch + _kOffset + (first * _shape.KeyWidth);
-            Gemm.MultiplyTiles<TSimd, TVector, ProductStore<TSimd, TVector>>(
-                Split.Most(end - first, columns),
-                rows,
-                q,
-                0,
-                panels,
-                _shape.KeyWidth * columns,
-                _shape.KeyWidth,
-                in logits,
-                first / RowTiles.BlockColumns * SimdTier.TileRows,
-                columns / RowTiles.BlockColumns * SimdTier.TileRows,
-                (byte*)panels);
+            for (int column = 0; column < blockColumns; column += columns)
+            {
+                float* panels = scratch + _kOffset + ((first + column) * _shape.KeyWidth);
+                ProductStore<TSimd, TVector> logits = new(scores + column, RowTiles.BlockColumns, vectorStride, accumulate: false);
+                Gemm.MultiplyTiles<TSimd, TVector, ProductStore<TSimd, TVector>>(
+                    Split.Most(end - first - column, blockColumns),
+                    rows,
+                    q,
+                    0,
+                    panels,
+                    blockColumns / columns * panelFloats,
+                    _shape.KeyWidth,
+                    in logits,
+                    first / RowTiles.BlockColumns * SimdTier.TileRows,
+                    blockColumns / RowTiles.BlockColumns * SimdTier.TileRows,
+                    (byte*)panels);
+            }
         }
 
         // Two loops: the exponentials of a row need not wait for anything of the row before.
