@@ -4,7 +4,7 @@ using KernelAD.Graph;
 namespace KernelAD.Backends.Cpu;
 
 /// <summary>
-/// What becomes of a tile of a matrix product before it is stored: y = activation(product + bias) + residual, or activation(product + bias + residual).
+/// A matrix product and what becomes of it before it is stored: y = activation(product + bias) + residual, or activation(product + bias + residual).
 /// </summary>
 internal sealed unsafe class Epilogue
 {
