@@ -436,16 +436,6 @@ internal sealed unsafe class AttentionStep : CpuStep
         /// <summary>Keys that are multiplied or left out together.</summary>
         private static int BlockKeys => Math.Max(SimdTier.PanelColumns, RowTiles.BlockColumns);
 
-        /// <summary>Whether no query of the tile sees any key of the block in which a key lies.</summary>
-        public bool HidesBlockOf(int key)
-        {
-            int first = key / BlockKeys * BlockKeys;
-            (int firstY, int firstX) = Math.DivRem(_firstKey + first, _mask.Width);
-            (int lastY, int lastX) = Math.DivRem(_firstKey + Math.Min(first + BlockKeys, _keys) - 1, _mask.Width);
-            return firstY >= _top && lastY <= _bottom
-                && (firstY == lastY ? firstX >= _left && lastX <= _right : _left <= 0 && _right >= _mask.Width - 1);
-        }
-
         /// <summary>Moves <paramref name="first"/> on to the next key whose block is seen, and finds where the hidden ones begin again.</summary>
         public int VisibleRange(ref int first)
         {
@@ -480,6 +470,16 @@ internal sealed unsafe class AttentionStep : CpuStep
                     TSimd.Store(TSimd.Select(TSimd.LessThan(TSimd.Indices, TSimd.Broadcast(first - key)), value, after), logit);
                 }
             }
+        }
+
+        /// <summary>Whether no query of the tile sees any key of the block in which a key lies.</summary>
+        private bool HidesBlockOf(int key)
+        {
+            int first = key / BlockKeys * BlockKeys;
+            (int firstY, int firstX) = Math.DivRem(_firstKey + first, _mask.Width);
+            (int lastY, int lastX) = Math.DivRem(_firstKey + Math.Min(first + BlockKeys, _keys) - 1, _mask.Width);
+            return firstY >= _top && lastY <= _bottom
+                && (firstY == lastY ? firstX >= _left && lastX <= _right : _left <= 0 && _right >= _mask.Width - 1);
         }
     }
 }

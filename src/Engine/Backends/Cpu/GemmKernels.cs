@@ -187,8 +187,8 @@ internal static unsafe class GemmKernels
     }
 
     /// <summary>
-    /// The same with one panel and rows of A that lie anywhere, each in segments: element k of row r is rows[r][k / run · pitch + k mod run]. The windows of a convolution
-    /// over a channels-last picture are such rows, a segment to a row of the kernel.
+    /// The same with one panel and rows of A that lie anywhere, each in segments: element k of row r is rows[r][k / run · pitch + k mod run]. The windows of a
+    /// convolution over a channels-last picture are such rows, a segment to a row of the kernel.
     /// </summary>
     /// <param name="count">Number of tiles.</param>
     /// <param name="rows">Where the tiles' rows of A begin.</param>
