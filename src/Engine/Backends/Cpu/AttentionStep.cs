@@ -200,7 +200,7 @@ internal sealed unsafe class AttentionStep : CpuStep
         where TVector : struct
     {
         int columns = SimdTier.PanelColumns;
-        float* q = scratch + RowTiles.Size(row, _shape.KeyWidth);
+        TiledRows queries = new(scratch + RowTiles.Size(row, _shape.KeyWidth), 0, _shape.KeyWidth);
         float* scores = scratch + _scoresOffset;
         nint vectorStride = TSimd.Lanes < RowTiles.BlockColumns ? TSimd.Lanes : SimdTier.TileRows * RowTiles.BlockColumns;
         bool skips = mask is { HidesBlocks: true };
@@ -214,15 +214,14 @@ internal sealed unsafe class AttentionStep : CpuStep
             for (int column = 0; column < blockColumns; column += columns)
             {
                 float* panels = scratch + _kOffset + ((first + column) * _shape.KeyWidth);
-                ProductStore<TSimd, TVector> logits = new(scores + column, RowTiles.BlockColumns, vectorStride, accumulate: false);
-                Gemm.MultiplyTiles<TSimd, TVector, ProductStore<TSimd, TVector>>(
+                ProductStore<TSimd, TVector> logits = new(scores + column, RowTiles.BlockColumns, vectorStride);
+                Gemm.MultiplyTiles<TSimd, TVector, TiledRows, ProductStore<TSimd, TVector>>(
+                    in queries,
+                    0,
                     Split.Most(end - first - column, blockColumns),
                     rows,
-                    q,
-                    0,
                     panels,
                     blockColumns / columns * panelFloats,
-                    _shape.KeyWidth,
                     in logits,
                     first / RowTiles.BlockColumns * SimdTier.TileRows,
                     blockColumns / RowTiles.BlockColumns * SimdTier.TileRows,
@@ -255,7 +254,9 @@ internal sealed unsafe class AttentionStep : CpuStep
             sum[r] = firstBlock ? added : sum[r] + added;
         }
 
-        ProductStore<TSimd, TVector> result = new(scratch + _outputOffset, columns, TSimd.Lanes, accumulate: !firstBlock || skips);
+        bool accumulates = !firstBlock || skips;
+        ProductStore<TSimd, TVector> result = new(scratch + _outputOffset, columns, TSimd.Lanes);
+        SumStore<TSimd, TVector> sums = new(scratch + _outputOffset, columns, TSimd.Lanes);
         if (skips && firstBlock)
         {
             for (int column = 0; column < _outputStride; column += columns)
@@ -266,18 +267,18 @@ internal sealed unsafe class AttentionStep : CpuStep
         {
             end = skips ? mask!.Value.VisibleRange(ref first) : keys;
             float* panels = scratch + _vOffset + (first * columns);
-            Gemm.MultiplyTiles<TSimd, TVector, ProductStore<TSimd, TVector>>(
-                first < end ? _outputStride / columns : 0,
-                rows,
-                scores + RowTiles.Index(0, first, keys),
-                0,
-                panels,
-                keys * columns,
-                end - first,
-                in result,
-                row,
-                _rows,
-                (byte*)panels);
+            TiledRows powers = new(scores + RowTiles.Index(0, first, keys), 0, end - first);
+            int count = first < end ? _outputStride / columns : 0;
+            if (accumulates)
+            {
+                Gemm.MultiplyTiles<TSimd, TVector, TiledRows, SumStore<TSimd, TVector>>(
+                    in powers, 0, count, rows, panels, keys * columns, in sums, row, _rows, (byte*)panels);
+            }
+            else
+            {
+                Gemm.MultiplyTiles<TSimd, TVector, TiledRows, ProductStore<TSimd, TVector>>(
+                    in powers, 0, count, rows, panels, keys * columns, in result, row, _rows, (byte*)panels);
+            }
         }
     }
 

@@ -75,8 +75,18 @@ internal sealed unsafe class Epilogue
         {
             int count = Math.Min(ProductRows, rows - row);
             float* part = first && last ? product : product + (row * SimdTier.PanelColumns);
-            ProductStore<TSimd, TVector> sum = new(part, SimdTier.PanelColumns, TSimd.Lanes, accumulate: !first);
-            left.Multiply<TSimd, TVector, ProductStore<TSimd, TVector>>(row, count, right, in sum, next + (row / SimdTier.TileRows * left.PrefetchedPerTile));
+            byte* fetched = next + (row / SimdTier.TileRows * Gemm.PrefetchedPerTile(in left));
+            if (first)
+            {
+                ProductStore<TSimd, TVector> store = new(part, SimdTier.PanelColumns, TSimd.Lanes);
+                Gemm.Multiply<TSimd, TVector, TLeft, ProductStore<TSimd, TVector>>(in left, row, count, right, in store, fetched);
+            }
+            else
+            {
+                SumStore<TSimd, TVector> store = new(part, SimdTier.PanelColumns, TSimd.Lanes);
+                Gemm.Multiply<TSimd, TVector, TLeft, SumStore<TSimd, TVector>>(in left, row, count, right, in store, fetched);
+            }
+
             if (last)
                 Store<TSimd, TVector>(weights, panel, part, count, targets + row, residual == null ? null : residual + (row * residualStride), residualStride);
         }
@@ -100,7 +110,7 @@ internal sealed unsafe class Epilogue
         if (residual == null)
         {
             ResultStore<TSimd, TVector> result = new(weights.Bias + column, targets, offset, vectorStride, relu);
-            left.Multiply<TSimd, TVector, ResultStore<TSimd, TVector>>(0, rows, right, in result, next);
+            Gemm.Multiply<TSimd, TVector, TLeft, ResultStore<TSimd, TVector>>(in left, 0, rows, right, in result, next);
             return;
         }
 
@@ -113,7 +123,7 @@ internal sealed unsafe class Epilogue
             _activateSum ? relu : float.NegativeInfinity,
             residual + column,
             (nint)residualStride);
-        left.Multiply<TSimd, TVector, ResidualStore<TSimd, TVector>>(0, rows, right, in sum, next);
+        Gemm.Multiply<TSimd, TVector, TLeft, ResidualStore<TSimd, TVector>>(in left, 0, rows, right, in sum, next);
     }
 
     /// <summary>Finishes rows of a panel's product and stores what lies within the result.</summary>

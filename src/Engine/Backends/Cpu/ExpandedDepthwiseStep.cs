@@ -244,8 +244,9 @@ internal sealed unsafe class ExpandedDepthwiseStep : CpuStep
 
             // The picture comes in order, which the processor fetches by itself; the next group's weights do not.
             float* weights = _expansion.Panel(panel);
-            ProductStore<TSimd, TVector> store = new(product + column, DepthwiseRows.Block, vectorStride, accumulate: false);
-            left.Multiply<TSimd, TVector, ProductStore<TSimd, TVector>>(0, pixels, weights, in store, (byte*)(weights + (GroupChannels * _expansion.K)));
+            ProductStore<TSimd, TVector> store = new(product + column, DepthwiseRows.Block, vectorStride);
+            Gemm.Multiply<TSimd, TVector, GatheredRows, ProductStore<TSimd, TVector>>(
+                in left, 0, pixels, weights, in store, (byte*)(weights + (GroupChannels * _expansion.K)));
         }
     }
 

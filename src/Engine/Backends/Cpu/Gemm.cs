@@ -9,64 +9,64 @@ internal static unsafe class Gemm
     /// <summary>Whether there is a micro-kernel of just this height: then no row beyond is computed or stored.</summary>
     public static bool IsHeight(int rows) => rows == SimdTier.TileRows || 3 * rows == SimdTier.TileRows || 3 * rows == 2 * SimdTier.TileRows;
 
-    /// <summary>
-    /// Multiplies <paramref name="count"/> row tiles, of which the first <paramref name="rows"/> rows (1 … <see cref="SimdTier.TileRows"/>) matter, by a panel
-    /// each. All <see cref="SimdTier.PanelColumns"/> columns are stored, and up to the whole tile's rows (unless <see cref="IsHeight"/>): the destination has to
-    /// have room for them. The other parameters are those of <see cref="GemmKernels.Multiply"/>.
-    /// </summary>
-    public static void MultiplyTiles<TSimd, TVector, TStore>(
-        int count, int rows, float* a, nint aStep, float* b, nint bStep, int k, in TStore store, int row, int rowStep, byte* prefetch)
+    /// <summary>Bytes that the multiplication of a tile fetches ahead.</summary>
+    public static int PrefetchedPerTile<TLeft>(in TLeft left)
+        where TLeft : struct, ILeftOperand =>
+        Split.Most(left.Columns, (int)left.Run) * Split.Most((int)left.Run, RowTiles.BlockColumns) * GemmKernels.PrefetchedPerBlock;
+
+    /// <summary>Multiplies some rows by a panel.</summary>
+    /// <param name="left">The left operand.</param>
+    /// <param name="row">The first row, a tile's first.</param>
+    /// <param name="rows">Their number; up to a whole number of tiles are stored, unless the last one <see cref="IsHeight"/>.</param>
+    /// <param name="panel">[k][PanelColumns].</param>
+    /// <param name="store">What becomes of the product. The first row is row 0 there.</param>
+    /// <param name="prefetch">What will be needed next; it is fetched meanwhile.</param>
+    public static void Multiply<TSimd, TVector, TLeft, TStore>(in TLeft left, int row, int rows, float* panel, in TStore store, byte* prefetch)
         where TSimd : ISimd<TVector>
         where TVector : struct
+        where TLeft : struct, ILeftOperand
         where TStore : struct, ITileStore<TVector>
     {
-        if (SimdTier.TileRows == 12)
+        int tileRows = SimdTier.TileRows, tile = row / tileRows;
+        (int whole, int rest) = Math.DivRem(rows, tileRows);
+        if (whole > 0)
+            MultiplyTiles<TSimd, TVector, TLeft, TStore>(in left, tile, whole, tileRows, panel, 0, in store, 0, tileRows, prefetch);
+        if (rest > 0)
         {
-            if (rows > 8)
-                GemmKernels.Multiply<TSimd, TVector, Rows12, TStore>(count, a, aStep, b, bStep, k, in store, row, rowStep, prefetch);
-            else if (rows > 4)
-                GemmKernels.Multiply<TSimd, TVector, Rows8, TStore>(count, a, aStep, b, bStep, k, in store, row, rowStep, prefetch);
-            else
-                GemmKernels.Multiply<TSimd, TVector, Rows4, TStore>(count, a, aStep, b, bStep, k, in store, row, rowStep, prefetch);
-        }
-        else
-        {
-            if (rows > 4)
-                GemmKernels.Multiply<TSimd, TVector, Rows6, TStore>(count, a, aStep, b, bStep, k, in store, row, rowStep, prefetch);
-            else if (rows > 2)
-                GemmKernels.Multiply<TSimd, TVector, Rows4, TStore>(count, a, aStep, b, bStep, k, in store, row, rowStep, prefetch);
-            else
-                GemmKernels.Multiply<TSimd, TVector, Rows2, TStore>(count, a, aStep, b, bStep, k, in store, row, rowStep, prefetch);
+            MultiplyTiles<TSimd, TVector, TLeft, TStore>(
+                in left, tile + whole, 1, rest, panel, 0, in store, whole * tileRows, 0, prefetch + (whole * PrefetchedPerTile(in left)));
         }
     }
 
     /// <summary>
-    /// The same for one panel and rows of the left operand that lie anywhere; see <see cref="GemmKernels.MultiplyGathered"/>. There have to be pointers for whole
-    /// tiles, those that do not matter to anything readable.
+    /// Multiplies <paramref name="count"/> tiles, of which the first <paramref name="rows"/> rows (1 … <see cref="SimdTier.TileRows"/>) matter, by a panel
+    /// each. All <see cref="SimdTier.PanelColumns"/> columns are stored, and up to the whole tile's rows (unless <see cref="IsHeight"/>): the destination has to
+    /// have room for them. The other parameters are those of <see cref="GemmKernels.Multiply"/>.
     /// </summary>
-    public static void MultiplyGathered<TSimd, TVector, TStore>(
-        int count, int rows, float** sources, nint start, nint run, nint pitch, int segments, float* panel, in TStore store, int row, byte* prefetch)
+    public static void MultiplyTiles<TSimd, TVector, TLeft, TStore>(
+        in TLeft left, int tile, int count, int rows, float* b, nint bStep, in TStore store, int row, int rowStep, byte* prefetch)
         where TSimd : ISimd<TVector>
         where TVector : struct
+        where TLeft : struct, ILeftOperand
         where TStore : struct, ITileStore<TVector>
     {
         if (SimdTier.TileRows == 12)
         {
             if (rows > 8)
-                GemmKernels.MultiplyGathered<TSimd, TVector, Rows12, TStore>(count, sources, start, run, pitch, segments, panel, in store, row, prefetch);
+                GemmKernels.Multiply<TSimd, TVector, Rows12, TLeft, TStore>(left, tile, count, b, bStep, store, row, rowStep, prefetch);
             else if (rows > 4)
-                GemmKernels.MultiplyGathered<TSimd, TVector, Rows8, TStore>(count, sources, start, run, pitch, segments, panel, in store, row, prefetch);
+                GemmKernels.Multiply<TSimd, TVector, Rows8, TLeft, TStore>(left, tile, count, b, bStep, store, row, rowStep, prefetch);
             else
-                GemmKernels.MultiplyGathered<TSimd, TVector, Rows4, TStore>(count, sources, start, run, pitch, segments, panel, in store, row, prefetch);
+                GemmKernels.Multiply<TSimd, TVector, Rows4, TLeft, TStore>(left, tile, count, b, bStep, store, row, rowStep, prefetch);
         }
         else
         {
             if (rows > 4)
-                GemmKernels.MultiplyGathered<TSimd, TVector, Rows6, TStore>(count, sources, start, run, pitch, segments, panel, in store, row, prefetch);
+                GemmKernels.Multiply<TSimd, TVector, Rows6, TLeft, TStore>(left, tile, count, b, bStep, store, row, rowStep, prefetch);
             else if (rows > 2)
-                GemmKernels.MultiplyGathered<TSimd, TVector, Rows4, TStore>(count, sources, start, run, pitch, segments, panel, in store, row, prefetch);
+                GemmKernels.Multiply<TSimd, TVector, Rows4, TLeft, TStore>(left, tile, count, b, bStep, store, row, rowStep, prefetch);
             else
-                GemmKernels.MultiplyGathered<TSimd, TVector, Rows2, TStore>(count, sources, start, run, pitch, segments, panel, in store, row, prefetch);
+                GemmKernels.Multiply<TSimd, TVector, Rows2, TLeft, TStore>(left, tile, count, b, bStep, store, row, rowStep, prefetch);
         }
     }
 }

@@ -12,7 +12,7 @@ namespace KernelAD.Backends.Cpu;
 /// <param name="sumBound">0 for a ReLU after that, else −∞.</param>
 /// <param name="residual">The residual of the first row and the panel's first column.</param>
 /// <param name="residualStride">Floats from one row of the residual to the next.</param>
-internal readonly unsafe struct ResidualStore<TSimd, TVector>(
+internal unsafe struct ResidualStore<TSimd, TVector>(
     float* bias, float** targets, nint offset, nint vectorStride, float lowerBound, float sumBound, float* residual, nint residualStride) : ITileStore<TVector>
     where TSimd : ISimd<TVector>
     where TVector : struct
@@ -25,16 +25,20 @@ internal readonly unsafe struct ResidualStore<TSimd, TVector>(
     private readonly nint _vectorStride = vectorStride;
     private readonly float* _residual = residual;
     private readonly nint _residualStride = residualStride;
+    private float** _tile = targets;
+    private float* _residualTile = residual;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Prefetch(int row, int rows)
+    public void Seek(int row, int rows)
     {
+        _tile = _targets + row;
+        _residualTile = _residual + (row * _residualStride);
         if (!Sse.IsSupported)
             return;
 
         nint first = _offset, last = _offset + _vectorStride + TSimd.Lanes - 1, stride = _residualStride;
-        float** target = _targets + row;
-        float* residual = _residual + (row * stride);
+        float** target = _tile;
+        float* residual = _residualTile;
         for (float** end = target + rows; target < end; target++, residual += stride)
         {
             Sse.Prefetch0(*target + first);
@@ -45,14 +49,14 @@ internal readonly unsafe struct ResidualStore<TSimd, TVector>(
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Store(int row, TVector first, TVector second)
+    public readonly void Store(int row, TVector first, TVector second)
     {
-        float* residual = _residual + (row * _residualStride);
+        float* residual = _residualTile + (row * _residualStride);
         first = TSimd.Max(_lowerBound, TSimd.Add(first, TSimd.Load(_bias)));
         second = TSimd.Max(_lowerBound, TSimd.Add(second, TSimd.Load(_bias + TSimd.Lanes)));
         first = TSimd.Max(_sumBound, TSimd.Add(first, TSimd.Load(residual)));
         second = TSimd.Max(_sumBound, TSimd.Add(second, TSimd.Load(residual + TSimd.Lanes)));
-        float* target = _targets[row] + _offset;
+        float* target = _tile[row] + _offset;
         TSimd.Store(first, target);
         TSimd.Store(second, target + _vectorStride);
     }

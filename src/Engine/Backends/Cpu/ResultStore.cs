@@ -12,7 +12,7 @@ namespace KernelAD.Backends.Cpu;
 /// <param name="offset">Floats from there to the panel's first column.</param>
 /// <param name="vectorStride">Floats from the first vector of a row to the second.</param>
 /// <param name="lowerBound">0 for a ReLU, else −∞.</param>
-internal readonly unsafe struct ResultStore<TSimd, TVector>(float* bias, float** targets, nint offset, nint vectorStride, float lowerBound) : ITileStore<TVector>
+internal unsafe struct ResultStore<TSimd, TVector>(float* bias, float** targets, nint offset, nint vectorStride, float lowerBound) : ITileStore<TVector>
     where TSimd : ISimd<TVector>
     where TVector : struct
 {
@@ -21,16 +21,18 @@ internal readonly unsafe struct ResultStore<TSimd, TVector>(float* bias, float**
     private readonly float** _targets = targets;
     private readonly nint _offset = offset;
     private readonly nint _vectorStride = vectorStride;
+    private float** _tile = targets;
 
     // No hardware follows rows that are pages apart, and stores that miss the caches queue up.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Prefetch(int row, int rows)
+    public void Seek(int row, int rows)
     {
+        _tile = _targets + row;
         if (!Sse.IsSupported)
             return;
 
         nint first = _offset, last = _offset + _vectorStride + TSimd.Lanes - 1;
-        float** target = _targets + row;
+        float** target = _tile;
         for (float** end = target + rows; target < end; target++)
         {
             Sse.Prefetch0(*target + first);
@@ -39,9 +41,9 @@ internal readonly unsafe struct ResultStore<TSimd, TVector>(float* bias, float**
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Store(int row, TVector first, TVector second)
+    public readonly void Store(int row, TVector first, TVector second)
     {
-        float* target = _targets[row] + _offset;
+        float* target = _tile[row] + _offset;
         TSimd.Store(TSimd.Max(_lowerBound, TSimd.Add(first, TSimd.Load(_bias))), target);
         TSimd.Store(TSimd.Max(_lowerBound, TSimd.Add(second, TSimd.Load(_bias + TSimd.Lanes))), target + _vectorStride);
     }

@@ -106,7 +106,15 @@ public sealed unsafe class GemmTests
         where TSimd : ISimd<TVector>
         where TVector : struct
     {
-        ProductStore<TSimd, TVector> store = new(c.Pointer, SimdTier.PanelColumns, TSimd.Lanes, accumulate);
-        Gemm.MultiplyTiles<TSimd, TVector, ProductStore<TSimd, TVector>>(count, rows, a, aStep, b, bStep, k, in store, 0, SimdTier.TileRows, (byte*)b);
+        TiledRows left = new(a, aStep, k);
+        if (accumulate)
+        {
+            SumStore<TSimd, TVector> sum = new(c.Pointer, SimdTier.PanelColumns, TSimd.Lanes);
+            Gemm.MultiplyTiles<TSimd, TVector, TiledRows, SumStore<TSimd, TVector>>(in left, 0, count, rows, b, bStep, in sum, 0, SimdTier.TileRows, (byte*)b);
+            return;
+        }
+
+        ProductStore<TSimd, TVector> product = new(c.Pointer, SimdTier.PanelColumns, TSimd.Lanes);
+        Gemm.MultiplyTiles<TSimd, TVector, TiledRows, ProductStore<TSimd, TVector>>(in left, 0, count, rows, b, bStep, in product, 0, SimdTier.TileRows, (byte*)b);
     }
 }
