@@ -85,7 +85,7 @@ public sealed class PassTests
     private static float[] Run(RandomModel file, Func<ComputeGraph, ComputeGraph> passes, string[] taps, int batch = 2)
     {
         CpuWeights weights = CpuWeights.Of(ModelFile.Open(file.Path));
-        CpuPlan plan = CpuCompiler.Compile(Graph(file, taps, batch), weights, long.MaxValue, passes);
+        CpuPlan plan = CpuCompiler.Compile(Graph(file, taps, batch), weights, long.MaxValue, threads: 1, passes);
         using (IRunContext context = CpuBackend.CreateContext(plan, threads: 1))
         {
             Random random = new(3);

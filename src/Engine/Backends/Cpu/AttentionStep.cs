@@ -29,9 +29,12 @@ internal sealed unsafe class AttentionStep : CpuStep
     private const int MostKeys = 512;
     private const int MostQueries = 384;
 
-    // Smaller parts than four tiles would spend their time on packing k and v.
-    private const int FewestParts = 12;
+    // Parts of a head pack its k and v each for themselves: no more than an even load takes, and none of fewer than four tiles.
+    private const int PartsPerThread = 4;
     private const int FewestTiles = 4;
+
+    // Beyond this, logits are too large for the exponential's way to round them; they are shifted first.
+    private const float LargestMaximum = 1 << 20;
 
     private readonly AttentionShape _shape;
     private readonly float _scale;
@@ -40,11 +43,12 @@ internal sealed unsafe class AttentionStep : CpuStep
     private readonly BufferRef _v;
     private readonly BufferRef _y;
     private readonly bool _yRowTiles;
-    private readonly NeighborMask? _mask;
+    private readonly HiddenKeys? _mask;
     private readonly int _tiles;
     private readonly int _querySplits;
     private readonly int _rows;
     private readonly int _keyBlocks;
+    private readonly bool _storesTiles;
 
     // Offsets into the scratch memory, in floats; lengths are multiples of a cache line.
     private readonly int _kOffset;
@@ -53,6 +57,7 @@ internal sealed unsafe class AttentionStep : CpuStep
     private readonly int _outputOffset;
     private readonly int _maximumOffset;
     private readonly int _sumOffset;
+    private readonly int _targetsOffset;
     private readonly int _outputStride;
 
     /// <summary>Creates the step.</summary>
@@ -64,8 +69,17 @@ internal sealed unsafe class AttentionStep : CpuStep
     /// <param name="y">Output; in row tiles its row stride is not used.</param>
     /// <param name="yRowTiles">Whether the output is written in row tiles.</param>
     /// <param name="mask">Which keys a query does not see; null: it sees all.</param>
+    /// <param name="threads">Threads that will share the work. The result does not depend on it.</param>
     public AttentionStep(
-        AttentionShape shape, float scale, BufferRef q, BufferRef k, BufferRef v, BufferRef y, bool yRowTiles = false, NeighborMask? mask = null)
+        AttentionShape shape,
+        float scale,
+        BufferRef q,
+        BufferRef k,
+        BufferRef v,
+        BufferRef y,
+        bool yRowTiles = false,
+        NeighborMask? mask = null,
+        int threads = 1)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(shape.Batch);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(shape.Queries);
@@ -80,12 +94,14 @@ internal sealed unsafe class AttentionStep : CpuStep
         _v = v;
         _y = y;
         _yRowTiles = yRowTiles;
-        _mask = mask;
 
         _tiles = Split.Most(shape.Queries, SimdTier.TileRows);
-        int splits = Math.Min(Split.Most(FewestParts, shape.Batch * shape.Heads), _tiles / FewestTiles);
+        int parts = threads == 1 ? 1 : PartsPerThread * threads;
+        int splits = Math.Min(Split.Most(parts, shape.Batch * shape.Heads), _tiles / FewestTiles);
         _querySplits = Math.Max(Split.Most(_tiles, MostQueries / SimdTier.TileRows), splits);
         _keyBlocks = Split.Most(shape.Keys, MostKeys);
+        if (mask is not null)
+            _mask = new HiddenKeys(mask, shape.Queries, [.. Enumerable.Range(0, _keyBlocks).Select(KeyRange)]);
 
         int columns = SimdTier.PanelColumns;
         _rows = Split.Most(_tiles, _querySplits) * SimdTier.TileRows;
@@ -97,7 +113,11 @@ internal sealed unsafe class AttentionStep : CpuStep
         _outputOffset = _scoresOffset + (SimdTier.TileRows * keys);
         _maximumOffset = _outputOffset + (_rows * _outputStride) + columns;
         _sumOffset = _maximumOffset + _rows;
-        ScratchBytes = (_sumOffset + _rows) * sizeof(float);
+        _targetsOffset = _sumOffset + _rows;
+        ScratchBytes = (_targetsOffset * sizeof(float)) + (SimdTier.TileRows * sizeof(float*));
+
+        // A panel of the output is stored in one piece where it lies in one: always in rows, in row tiles if it is made of whole blocks of them.
+        _storesTiles = _keyBlocks == 1 && shape.ValueWidth % columns == 0 && (!yRowTiles || columns % RowTiles.BlockColumns == 0);
     }
 
     /// <inheritdoc/>
@@ -132,6 +152,8 @@ internal sealed unsafe class AttentionStep : CpuStep
         float* k = _k.Resolve(run) + (keyRow * _k.RowStride) + (head * _shape.KeyWidth);
         float* v = _v.Resolve(run) + (keyRow * _v.RowStride) + (head * _shape.ValueWidth);
 
+        float* y = _y.Resolve(run);
+        int column = head * _shape.ValueWidth;
         PackQueries<TSimd, TVector>(q, rows, scratch);
         for (int block = 0; block < _keyBlocks; block++)
         {
@@ -141,14 +163,29 @@ internal sealed unsafe class AttentionStep : CpuStep
             PackValues<TSimd, TVector>(v + (firstKey * _v.RowStride), keys, scratch + _vOffset);
             for (int row = 0; row < rows; row += SimdTier.TileRows)
             {
-                int tileRows = Math.Min(SimdTier.TileRows, rows - row);
-                MaskedTile? mask = _mask is null ? null : new MaskedTile(_mask, firstRow + row, tileRows, firstKey, keys);
-                AttendTile<TSimd, TVector>(row, tileRows, keys, firstBlock: block == 0, mask, scratch);
+                int tileRows = Math.Min(SimdTier.TileRows, rows - row), tile = firstTile + (row / SimdTier.TileRows);
+                (int First, int End) all = (0, keys);
+                ReadOnlySpan<(int First, int End)> visible = _mask is null ? new(in all) : _mask.Visible(block, tile);
+                MultiplyKeys<TSimd, TVector>(row, tileRows, visible, scratch);
+                _mask?.Hide<TSimd, TVector>(block, tile, scratch + _scoresOffset);
+                TakeSoftmax<TSimd, TVector>(row, tileRows, keys, firstBlock: block == 0, scratch);
+                if (_storesTiles && visible.Length == 1 && visible[0] == all)
+                {
+                    MultiplyAndStore<TSimd, TVector>(row, tileRows, keys, queryRow + row, column, y, scratch);
+                    continue;
+                }
+
+                MultiplyValues<TSimd, TVector>(row, tileRows, keys, visible, firstBlock: block == 0, scratch);
+                for (int r = row; r < row + tileRows && block == _keyBlocks - 1; r++)
+                    StoreRow<TSimd, TVector>(r, queryRow + r, column, y, scratch);
             }
         }
+    }
 
-        for (int row = 0; row < rows; row++)
-            StoreRow<TSimd, TVector>(row, queryRow + row, head * _shape.ValueWidth, _y.Resolve(run), scratch);
+    private Range KeyRange(int block)
+    {
+        (int first, int end) = Split.Range(_shape.Keys, _keyBlocks, block);
+        return first..end;
     }
 
     private void PackQueries<TSimd, TVector>(float* q, int rows, float* packed)
@@ -194,27 +231,23 @@ internal sealed unsafe class AttentionStep : CpuStep
         }
     }
 
-    /// <summary>Lets one tile of query rows attend to one block of keys.</summary>
-    private void AttendTile<TSimd, TVector>(int row, int rows, int keys, bool firstBlock, MaskedTile? mask, float* scratch)
+    /// <summary>Multiplies a tile of query rows by the keys that it sees of a block.</summary>
+    private void MultiplyKeys<TSimd, TVector>(int row, int rows, ReadOnlySpan<(int First, int End)> visible, float* scratch)
         where TSimd : ISimd<TVector>
         where TVector : struct
     {
         int columns = SimdTier.PanelColumns;
         TiledRows queries = new(scratch + RowTiles.Size(row, _shape.KeyWidth), 0, _shape.KeyWidth);
-        float* scores = scratch + _scoresOffset;
         nint vectorStride = TSimd.Lanes < RowTiles.BlockColumns ? TSimd.Lanes : SimdTier.TileRows * RowTiles.BlockColumns;
-        bool skips = mask is { HidesBlocks: true };
 
         // Narrow vectors take several panels for a block of logits: they multiply every block's first panel, then every block's second one.
         int blockColumns = Math.Max(columns, RowTiles.BlockColumns), panelFloats = _shape.KeyWidth * columns;
-        int end;
-        for (int first = 0; first < keys; first = end)
+        foreach ((int first, int end) in visible)
         {
-            end = skips ? mask!.Value.VisibleRange(ref first) : keys;
             for (int column = 0; column < blockColumns; column += columns)
             {
                 float* panels = scratch + _kOffset + ((first + column) * _shape.KeyWidth);
-                ProductStore<TSimd, TVector> logits = new(scores + column, RowTiles.BlockColumns, vectorStride);
+                ProductStore<TSimd, TVector> logits = new(scratch + _scoresOffset + column, RowTiles.BlockColumns, vectorStride);
                 Gemm.MultiplyTiles<TSimd, TVector, TiledRows, ProductStore<TSimd, TVector>>(
                     in queries,
                     0,
@@ -228,18 +261,22 @@ internal sealed unsafe class AttentionStep : CpuStep
                     (byte*)panels);
             }
         }
+    }
 
+    /// <summary>Replaces a tile's logits by powers, and keeps account of the rows' maxima and sums.</summary>
+    private void TakeSoftmax<TSimd, TVector>(int row, int rows, int keys, bool firstBlock, float* scratch)
+        where TSimd : ISimd<TVector>
+        where TVector : struct
+    {
         // Two loops: the exponentials of a row need not wait for anything of the row before.
+        float* scores = scratch + _scoresOffset;
         float* maximum = scratch + _maximumOffset + row;
         float* sum = scratch + _sumOffset + row;
         for (int r = 0; r < rows; r++)
         {
-            float* rowScores = scores + (r * RowTiles.BlockColumns);
-            mask?.HideKeys<TSimd, TVector>(r, rowScores);
-
             // A row that has seen no key yet begins with a finite maximum, from which the −∞ of hidden keys has a distance.
             float before = firstBlock ? float.MinValue : maximum[r];
-            maximum[r] = Maximum<TSimd, TVector>(rowScores, keys, before);
+            maximum[r] = Maximum<TSimd, TVector>(scores + (r * RowTiles.BlockColumns), keys, before);
             if (!firstBlock)
             {
                 float shrink = MathF.Pow(2f, before - maximum[r]);
@@ -250,35 +287,71 @@ internal sealed unsafe class AttentionStep : CpuStep
 
         for (int r = 0; r < rows; r++)
         {
-            float added = Exponentiate<TSimd, TVector>(scores + (r * RowTiles.BlockColumns), keys, maximum[r]);
+            float* logits = scores + (r * RowTiles.BlockColumns);
+            float largest = maximum[r];
+            if (Math.Abs(largest) > LargestMaximum)
+            {
+                Subtract<TSimd, TVector>(logits, keys, largest);
+                largest = 0;
+            }
+
+            float added = Exponentiate<TSimd, TVector>(logits, keys, largest);
             sum[r] = firstBlock ? added : sum[r] + added;
         }
+    }
 
-        bool accumulates = !firstBlock || skips;
-        ProductStore<TSimd, TVector> result = new(scratch + _outputOffset, columns, TSimd.Lanes);
-        SumStore<TSimd, TVector> sums = new(scratch + _outputOffset, columns, TSimd.Lanes);
-        if (skips && firstBlock)
+    /// <summary>Multiplies a tile's powers by the values, divides by their sums, and stores what becomes of it.</summary>
+    private void MultiplyAndStore<TSimd, TVector>(int row, int rows, int keys, long outputRow, int outputColumn, float* y, float* scratch)
+        where TSimd : ISimd<TVector>
+        where TVector : struct
+    {
+        int columns = SimdTier.PanelColumns;
+        float* factors = scratch + _sumOffset + row;
+        float** targets = (float**)(scratch + _targetsOffset);
+        for (int r = 0; r < SimdTier.TileRows; r++)
+        {
+            // The kernel may store more rows than there are.
+            if (r >= rows)
+            {
+                targets[r] = scratch + _outputOffset;
+                continue;
+            }
+
+            factors[r] = 1 / factors[r];
+            targets[r] = y + (_yRowTiles
+                ? RowTiles.Index(outputRow + r, outputColumn, _shape.Heads * _shape.ValueWidth)
+                : ((outputRow + r) * _y.RowStride) + outputColumn);
+        }
+
+        nint blockFloats = SimdTier.TileRows * RowTiles.BlockColumns;
+        nint panelStride = _yRowTiles ? columns / RowTiles.BlockColumns * blockFloats : columns;
+        nint vectorStride = _yRowTiles && TSimd.Lanes == RowTiles.BlockColumns ? blockFloats : TSimd.Lanes;
+        TiledRows powers = new(scratch + _scoresOffset, 0, keys);
+        ScaledStore<TSimd, TVector> result = new(factors, targets, panelStride, vectorStride);
+        float* panels = scratch + _vOffset;
+        Gemm.MultiplyTiles<TSimd, TVector, TiledRows, ScaledStore<TSimd, TVector>>(
+            in powers, 0, _outputStride / columns, rows, panels, keys * columns, in result, 0, 1, (byte*)panels);
+    }
+
+    /// <summary>Adds a tile's powers times the values to the output in scratch memory.</summary>
+    private void MultiplyValues<TSimd, TVector>(int row, int rows, int keys, ReadOnlySpan<(int First, int End)> visible, bool firstBlock, float* scratch)
+        where TSimd : ISimd<TVector>
+        where TVector : struct
+    {
+        int columns = SimdTier.PanelColumns;
+        if (firstBlock)
         {
             for (int column = 0; column < _outputStride; column += columns)
                 new Span<float>(scratch + OutputIndex(row, column), rows * columns).Clear();
         }
 
-        for (int first = 0; first < keys; first = end)
+        SumStore<TSimd, TVector> sums = new(scratch + _outputOffset, columns, TSimd.Lanes);
+        foreach ((int first, int end) in visible)
         {
-            end = skips ? mask!.Value.VisibleRange(ref first) : keys;
             float* panels = scratch + _vOffset + (first * columns);
-            TiledRows powers = new(scores + RowTiles.Index(0, first, keys), 0, end - first);
-            int count = first < end ? _outputStride / columns : 0;
-            if (accumulates)
-            {
-                Gemm.MultiplyTiles<TSimd, TVector, TiledRows, SumStore<TSimd, TVector>>(
-                    in powers, 0, count, rows, panels, keys * columns, in sums, row, _rows, (byte*)panels);
-            }
-            else
-            {
-                Gemm.MultiplyTiles<TSimd, TVector, TiledRows, ProductStore<TSimd, TVector>>(
-                    in powers, 0, count, rows, panels, keys * columns, in result, row, _rows, (byte*)panels);
-            }
+            TiledRows powers = new(scratch + _scoresOffset + RowTiles.Index(0, first, keys), 0, end - first);
+            Gemm.MultiplyTiles<TSimd, TVector, TiledRows, SumStore<TSimd, TVector>>(
+                in powers, 0, _outputStride / columns, rows, panels, keys * columns, in sums, row, _rows, (byte*)panels);
         }
     }
 
@@ -290,7 +363,7 @@ internal sealed unsafe class AttentionStep : CpuStep
         return _outputOffset + (((((int)panel * _rows) + row) * SimdTier.PanelColumns) + (int)lane);
     }
 
-    /// <summary>The maximum of a row of logits and of those before it. Lanes beyond the last key become −∞.</summary>
+    /// <summary>The maximum of a row of logits and of those before it, rounded up. Lanes beyond the last key become −∞.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static float Maximum<TSimd, TVector>(float* row, int keys, float before)
         where TSimd : ISimd<TVector>
@@ -319,10 +392,23 @@ internal sealed unsafe class AttentionStep : CpuStep
             }
         }
 
-        return TSimd.ReduceMax(TSimd.Max(even, odd));
+        return MathF.Ceiling(TSimd.ReduceMax(TSimd.Max(even, odd)));
     }
 
-    /// <summary>Replaces a row of logits s (in units of log₂ e) by 2^(s − m).</summary>
+    /// <summary>Takes a number from a row of logits.</summary>
+    private static void Subtract<TSimd, TVector>(float* row, int keys, float number)
+        where TSimd : ISimd<TVector>
+        where TVector : struct
+    {
+        TVector subtrahend = TSimd.Broadcast(number);
+        for (int key = 0; key < Split.Most(keys, RowTiles.BlockColumns) * RowTiles.BlockColumns; key += TSimd.Lanes)
+        {
+            float* logits = LogitOf(row, key);
+            TSimd.Store(TSimd.Subtract(TSimd.Load(logits), subtrahend), logits);
+        }
+    }
+
+    /// <summary>Replaces a row of logits s (in units of log₂ e) by 2^(s − m) for a whole number m.</summary>
     /// <returns>Sum of the new values.</returns>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static float Exponentiate<TSimd, TVector>(float* row, int keys, float maximum)
@@ -331,18 +417,19 @@ internal sealed unsafe class AttentionStep : CpuStep
     {
         nint pitch = SimdTier.TileRows * RowTiles.BlockColumns;
         float* end = LogitOf(row, Split.Most(keys, RowTiles.BlockColumns) * RowTiles.BlockColumns);
-        TVector shift = TSimd.Broadcast(maximum), even = TSimd.Zero, odd = TSimd.Zero;
+        TVector lowest = TSimd.Broadcast(maximum - 125), rounding = TSimd.Broadcast(VectorMath.Rounding - maximum);
+        TVector even = TSimd.Zero, odd = TSimd.Zero;
         for (; row < end; row += pitch)
         {
             for (int lane = 0; lane < RowTiles.BlockColumns; lane += 2 * TSimd.Lanes)
             {
                 float* logits = row + lane;
-                TVector power = VectorMath.Exp2OfNonPositive<TSimd, TVector>(TSimd.Subtract(TSimd.Load(logits), shift));
+                TVector power = VectorMath.Exp2OfDifference<TSimd, TVector>(TSimd.Load(logits), lowest, rounding);
                 TSimd.Store(power, logits);
                 even = TSimd.Add(even, power);
                 if (TSimd.Lanes < RowTiles.BlockColumns)
                 {
-                    power = VectorMath.Exp2OfNonPositive<TSimd, TVector>(TSimd.Subtract(TSimd.Load(logits + TSimd.Lanes), shift));
+                    power = VectorMath.Exp2OfDifference<TSimd, TVector>(TSimd.Load(logits + TSimd.Lanes), lowest, rounding);
                     TSimd.Store(power, logits + TSimd.Lanes);
                     odd = TSimd.Add(odd, power);
                 }
@@ -397,90 +484,6 @@ internal sealed unsafe class AttentionStep : CpuStep
                 inBlock = 0;
                 block += SimdTier.TileRows * RowTiles.BlockColumns;
             }
-        }
-    }
-
-    /// <summary>A neighbour mask as one tile of queries and one block of keys see it.</summary>
-    private readonly struct MaskedTile
-    {
-        private readonly NeighborMask _mask;
-        private readonly int _firstQuery;
-        private readonly int _firstKey;
-        private readonly int _keys;
-
-        // The rectangle of tokens that no query of the tile sees; empty if the first exceeds the last.
-        private readonly int _top;
-        private readonly int _bottom;
-        private readonly int _left;
-        private readonly int _right;
-
-        public MaskedTile(NeighborMask mask, int firstQuery, int queries, int firstKey, int keys)
-        {
-            _mask = mask;
-            _firstQuery = firstQuery;
-            _firstKey = firstKey;
-            _keys = keys;
-            (int firstY, int firstX) = Math.DivRem(firstQuery, mask.Width);
-            (int lastY, int lastX) = Math.DivRem(firstQuery + queries - 1, mask.Width);
-            bool oneRow = firstY == lastY;
-            _top = lastY - mask.RadiusY;
-            _bottom = firstY + mask.RadiusY;
-            _left = (oneRow ? lastX : mask.Width - 1) - mask.RadiusX;
-            _right = (oneRow ? firstX : 0) + mask.RadiusX;
-            bool wholeRows = _left <= 0 && _right >= mask.Width - 1;
-            HidesBlocks = _top <= _bottom && (wholeRows || _right - _left + 1 >= BlockKeys);
-        }
-
-        /// <summary>Whether there may be blocks of keys that no query of the tile sees.</summary>
-        public bool HidesBlocks { get; }
-
-        /// <summary>Keys that are multiplied or left out together.</summary>
-        private static int BlockKeys => Math.Max(SimdTier.PanelColumns, RowTiles.BlockColumns);
-
-        /// <summary>Moves <paramref name="first"/> on to the next key whose block is seen, and finds where the hidden ones begin again.</summary>
-        public int VisibleRange(ref int first)
-        {
-            while (first < _keys && HidesBlockOf(first))
-                first += BlockKeys;
-
-            int end = first;
-            while (end < _keys && !HidesBlockOf(end))
-                end += BlockKeys;
-
-            first = Math.Min(first, _keys);
-            return Math.Min(end, _keys);
-        }
-
-        /// <summary>Sets the logits of the keys that a query does not see to −∞.</summary>
-        public void HideKeys<TSimd, TVector>(int query, float* logits)
-            where TSimd : ISimd<TVector>
-            where TVector : struct
-        {
-            // Whole vectors are rewritten: the softmax loads them next, which would have to wait for single floats stored into them.
-            TVector hidden = TSimd.Broadcast(float.NegativeInfinity);
-            (int y, int x) = Math.DivRem(_firstQuery + query, _mask.Width);
-            int left = Math.Max(x - _mask.RadiusX, 0), right = Math.Min(x + _mask.RadiusX, _mask.Width - 1);
-            for (int row = Math.Max(y - _mask.RadiusY, 0); row <= Math.Min(y + _mask.RadiusY, _mask.Height - 1); row++)
-            {
-                int first = Math.Max((row * _mask.Width) + left - _firstKey, 0), end = Math.Min((row * _mask.Width) + right + 1 - _firstKey, _keys);
-                for (int key = first & -TSimd.Lanes; key < end; key += TSimd.Lanes)
-                {
-                    float* logit = LogitOf(logits, key);
-                    TVector value = TSimd.Load(logit);
-                    TVector after = TSimd.Select(TSimd.LessThan(TSimd.Indices, TSimd.Broadcast(end - key)), hidden, value);
-                    TSimd.Store(TSimd.Select(TSimd.LessThan(TSimd.Indices, TSimd.Broadcast(first - key)), value, after), logit);
-                }
-            }
-        }
-
-        /// <summary>Whether no query of the tile sees any key of the block in which a key lies.</summary>
-        private bool HidesBlockOf(int key)
-        {
-            int first = key / BlockKeys * BlockKeys;
-            (int firstY, int firstX) = Math.DivRem(_firstKey + first, _mask.Width);
-            (int lastY, int lastX) = Math.DivRem(_firstKey + Math.Min(first + BlockKeys, _keys) - 1, _mask.Width);
-            return firstY >= _top && lastY <= _bottom
-                && (firstY == lastY ? firstX >= _left && lastX <= _right : _left <= 0 && _right >= _mask.Width - 1);
         }
     }
 }

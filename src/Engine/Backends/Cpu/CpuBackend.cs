@@ -32,7 +32,7 @@ internal sealed class CpuBackend : IBackend
     /// </summary>
     public int PicturesAtOnce(int batch) => Math.Min(_threads, batch);
 
-    public IExecutable Compile(ComputeGraph graph) => new Executable(CpuCompiler.Compile(graph, _weights, _maxMemory), _threads);
+    public IExecutable Compile(ComputeGraph graph) => new Executable(CpuCompiler.Compile(graph, _weights, _maxMemory, _threads), _threads);
 
     public void Dispose() => _weights.Dispose();
 

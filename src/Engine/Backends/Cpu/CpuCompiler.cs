@@ -20,6 +20,7 @@ internal sealed class CpuCompiler : GraphLowering
     private const int MostUnpackedColumns = 512;
 
     private readonly CpuWeights _weights;
+    private readonly int _threads;
     private readonly Dictionary<Node, Value> _values = [];
     private readonly Dictionary<Node, Value> _packed = [];
 
@@ -27,10 +28,11 @@ internal sealed class CpuCompiler : GraphLowering
     private readonly Dictionary<Node, Value> _rowTotals = [];
     private readonly List<(Func<CpuStep> Create, PlanStep Info)> _pending = [];
 
-    private CpuCompiler(ComputeGraph graph, CpuWeights weights, Schedule schedule, int sliceSize)
+    private CpuCompiler(ComputeGraph graph, CpuWeights weights, int threads, Schedule schedule, int sliceSize)
         : base(graph, schedule, sliceSize)
     {
         _weights = weights;
+        _threads = threads;
     }
 
     protected override int StepCount => _pending.Count;
@@ -39,14 +41,20 @@ internal sealed class CpuCompiler : GraphLowering
     /// <param name="graph">The graph; its taps become results of the plan.</param>
     /// <param name="weights">The model's weights.</param>
     /// <param name="maxMemory">Upper bound of weights and arena together, in bytes; a sliced region is cut as finely as this asks for.</param>
+    /// <param name="threads">Threads that will run the plan; it runs with any number.</param>
     /// <param name="passes">The passes to apply first; null: all of them.</param>
     /// <exception cref="ConfigurationException">Not even the finest slicing fits.</exception>
-    public static CpuPlan Compile(ComputeGraph graph, CpuWeights weights, long maxMemory, Func<ComputeGraph, ComputeGraph>? passes = null)
+    public static CpuPlan Compile(ComputeGraph graph, CpuWeights weights, long maxMemory, int threads, Func<ComputeGraph, ComputeGraph>? passes = null)
     {
         ComputeGraph optimised = (passes ?? PassPipeline.Apply)(graph);
         weights.Define(optimised);
         (CpuCompiler compiler, long arena) = Fit(
-            optimised, MaxSliceRows, maxMemory, isLimit: true, () => weights.Bytes, (schedule, size) => new CpuCompiler(optimised, weights, schedule, size));
+            optimised,
+            MaxSliceRows,
+            maxMemory,
+            isLimit: true,
+            () => weights.Bytes,
+            (schedule, size) => new CpuCompiler(optimised, weights, threads, schedule, size));
         CpuPlan plan = compiler.Finish(arena);
         weights.EndLoading();
         return plan;
@@ -407,7 +415,7 @@ internal sealed class CpuCompiler : GraphLowering
         AttentionShape shape = new(qs[0], qs[1], vs[1], op.Heads, qs[2] / op.Heads, vs[2] / op.Heads);
         string kind = op.Mask is NeighborMask mask ? $"Attention (without {(2 * mask.RadiusY) + 1}x{(2 * mask.RadiusX) + 1})" : "Attention";
         Step(node, Name(node), kind, [q, k, v], y, 0, () => new AttentionStep(
-            shape, op.Scale, Ref(q, sliced), Ref(k, sliced), Ref(v, sliced), Ref(y, sliced), y.Tiled, op.Mask));
+            shape, op.Scale, Ref(q, sliced), Ref(k, sliced), Ref(v, sliced), Ref(y, sliced), y.Tiled, op.Mask, _threads));
     }
 
     private void EmitBinary(Node node, Binary op)

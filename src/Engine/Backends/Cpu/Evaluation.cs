@@ -20,7 +20,7 @@ internal sealed class Evaluation : IDisposable
         _weights = CpuWeights.Borrowing(file);
         try
         {
-            _context = CpuBackend.CreateContext(CpuCompiler.Compile(recipe, _weights, long.MaxValue), threads: 1);
+            _context = CpuBackend.CreateContext(CpuCompiler.Compile(recipe, _weights, long.MaxValue, threads: 1), threads: 1);
             _context.Run(ticks: [], CancellationToken.None);
         }
         catch

@@ -75,11 +75,7 @@ internal static unsafe class GemmKernels
             store.Seek(row, TRows.Count);
             left.Seek(tile, TRows.Count);
             float* right = b;
-            TVector c00 = TSimd.Zero, c01 = TSimd.Zero, c10 = TSimd.Zero, c11 = TSimd.Zero, c20 = TSimd.Zero, c21 = TSimd.Zero;
-            TVector c30 = TSimd.Zero, c31 = TSimd.Zero, c40 = TSimd.Zero, c41 = TSimd.Zero, c50 = TSimd.Zero, c51 = TSimd.Zero;
-            TVector c60 = TSimd.Zero, c61 = TSimd.Zero, c70 = TSimd.Zero, c71 = TSimd.Zero, c80 = TSimd.Zero, c81 = TSimd.Zero;
-            TVector c90 = TSimd.Zero, c91 = TSimd.Zero, ca0 = TSimd.Zero, ca1 = TSimd.Zero, cb0 = TSimd.Zero, cb1 = TSimd.Zero;
-
+            Tile<TSimd, TVector, TRows> product = default;
             nint first = left.Start;
             for (nint rest = left.Columns; rest > 0; rest -= left.Run, first += left.Pitch)
             {
@@ -97,140 +93,151 @@ internal static unsafe class GemmKernels
                     // Where two threads share a core, they share its decoder: what counts there is the number of instructions beside the multiply-adds.
                     for (nint quads = blockEnd - 3; i < quads; i += 4, right += 8 * TSimd.Lanes)
                     {
-                        Step<TSimd, TVector, TRows, TLeft>(
-                            in left, i, 0, right,
-                            ref c00, ref c01, ref c10, ref c11, ref c20, ref c21, ref c30, ref c31,
-                            ref c40, ref c41, ref c50, ref c51, ref c60, ref c61, ref c70, ref c71,
-                            ref c80, ref c81, ref c90, ref c91, ref ca0, ref ca1, ref cb0, ref cb1);
-                        Step<TSimd, TVector, TRows, TLeft>(
-                            in left, i, 1, right,
-                            ref c00, ref c01, ref c10, ref c11, ref c20, ref c21, ref c30, ref c31,
-                            ref c40, ref c41, ref c50, ref c51, ref c60, ref c61, ref c70, ref c71,
-                            ref c80, ref c81, ref c90, ref c91, ref ca0, ref ca1, ref cb0, ref cb1);
-                        Step<TSimd, TVector, TRows, TLeft>(
-                            in left, i, 2, right,
-                            ref c00, ref c01, ref c10, ref c11, ref c20, ref c21, ref c30, ref c31,
-                            ref c40, ref c41, ref c50, ref c51, ref c60, ref c61, ref c70, ref c71,
-                            ref c80, ref c81, ref c90, ref c91, ref ca0, ref ca1, ref cb0, ref cb1);
-                        Step<TSimd, TVector, TRows, TLeft>(
-                            in left, i, 3, right,
-                            ref c00, ref c01, ref c10, ref c11, ref c20, ref c21, ref c30, ref c31,
-                            ref c40, ref c41, ref c50, ref c51, ref c60, ref c61, ref c70, ref c71,
-                            ref c80, ref c81, ref c90, ref c91, ref ca0, ref ca1, ref cb0, ref cb1);
+                        product.Step(in left, i, 0, right);
+                        product.Step(in left, i, 1, right);
+                        product.Step(in left, i, 2, right);
+                        product.Step(in left, i, 3, right);
                     }
 
                     for (; i < blockEnd; i++, right += 2 * TSimd.Lanes)
                     {
-                        Step<TSimd, TVector, TRows, TLeft>(
-                            in left, i, 0, right,
-                            ref c00, ref c01, ref c10, ref c11, ref c20, ref c21, ref c30, ref c31,
-                            ref c40, ref c41, ref c50, ref c51, ref c60, ref c61, ref c70, ref c71,
-                            ref c80, ref c81, ref c90, ref c91, ref ca0, ref ca1, ref cb0, ref cb1);
+                        product.Step(in left, i, 0, right);
                     }
                 }
                 while (i < end);
             }
 
-            store.Store(0, c00, c01);
-            store.Store(1, c10, c11);
+            product.Store(ref store);
+        }
+    }
+
+    /// <summary>A tile of the product.</summary>
+    private struct Tile<TSimd, TVector, TRows>
+        where TSimd : ISimd<TVector>
+        where TVector : struct
+        where TRows : struct, IRows
+    {
+        private TVector _c00;
+        private TVector _c01;
+        private TVector _c10;
+        private TVector _c11;
+        private TVector _c20;
+        private TVector _c21;
+        private TVector _c30;
+        private TVector _c31;
+        private TVector _c40;
+        private TVector _c41;
+        private TVector _c50;
+        private TVector _c51;
+        private TVector _c60;
+        private TVector _c61;
+        private TVector _c70;
+        private TVector _c71;
+        private TVector _c80;
+        private TVector _c81;
+        private TVector _c90;
+        private TVector _c91;
+        private TVector _ca0;
+        private TVector _ca1;
+        private TVector _cb0;
+        private TVector _cb1;
+
+        /// <summary>Takes a step along K.</summary>
+        /// <param name="left">A.</param>
+        /// <param name="i">Index of the elements of A,</param>
+        /// <param name="ahead">and how many steps beyond it, a constant.</param>
+        /// <param name="right">The row of B for i.</param>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Step<TLeft>(in TLeft left, nint i, int ahead, float* right)
+            where TLeft : struct, ILeftOperand
+        {
+            TVector b0 = TSimd.Load(right + (2 * ahead * TSimd.Lanes));
+            TVector b1 = TSimd.Load(right + (((2 * ahead) + 1) * TSimd.Lanes));
+            TVector x = TSimd.Broadcast(left.At(0, i, ahead));
+            _c00 = TSimd.MultiplyAdd(x, b0, _c00);
+            _c01 = TSimd.MultiplyAdd(x, b1, _c01);
+            x = TSimd.Broadcast(left.At(1, i, ahead));
+            _c10 = TSimd.MultiplyAdd(x, b0, _c10);
+            _c11 = TSimd.MultiplyAdd(x, b1, _c11);
             if (TRows.Count > 2)
             {
-                store.Store(2, c20, c21);
-                store.Store(3, c30, c31);
+                x = TSimd.Broadcast(left.At(2, i, ahead));
+                _c20 = TSimd.MultiplyAdd(x, b0, _c20);
+                _c21 = TSimd.MultiplyAdd(x, b1, _c21);
+                x = TSimd.Broadcast(left.At(3, i, ahead));
+                _c30 = TSimd.MultiplyAdd(x, b0, _c30);
+                _c31 = TSimd.MultiplyAdd(x, b1, _c31);
             }
 
             if (TRows.Count > 4)
             {
-                store.Store(4, c40, c41);
-                store.Store(5, c50, c51);
+                x = TSimd.Broadcast(left.At(4, i, ahead));
+                _c40 = TSimd.MultiplyAdd(x, b0, _c40);
+                _c41 = TSimd.MultiplyAdd(x, b1, _c41);
+                x = TSimd.Broadcast(left.At(5, i, ahead));
+                _c50 = TSimd.MultiplyAdd(x, b0, _c50);
+                _c51 = TSimd.MultiplyAdd(x, b1, _c51);
             }
 
             if (TRows.Count > 6)
             {
-                store.Store(6, c60, c61);
-                store.Store(7, c70, c71);
+                x = TSimd.Broadcast(left.At(6, i, ahead));
+                _c60 = TSimd.MultiplyAdd(x, b0, _c60);
+                _c61 = TSimd.MultiplyAdd(x, b1, _c61);
+                x = TSimd.Broadcast(left.At(7, i, ahead));
+                _c70 = TSimd.MultiplyAdd(x, b0, _c70);
+                _c71 = TSimd.MultiplyAdd(x, b1, _c71);
             }
 
             if (TRows.Count > 8)
             {
-                store.Store(8, c80, c81);
-                store.Store(9, c90, c91);
-                store.Store(10, ca0, ca1);
-                store.Store(11, cb0, cb1);
+                x = TSimd.Broadcast(left.At(8, i, ahead));
+                _c80 = TSimd.MultiplyAdd(x, b0, _c80);
+                _c81 = TSimd.MultiplyAdd(x, b1, _c81);
+                x = TSimd.Broadcast(left.At(9, i, ahead));
+                _c90 = TSimd.MultiplyAdd(x, b0, _c90);
+                _c91 = TSimd.MultiplyAdd(x, b1, _c91);
+                x = TSimd.Broadcast(left.At(10, i, ahead));
+                _ca0 = TSimd.MultiplyAdd(x, b0, _ca0);
+                _ca1 = TSimd.MultiplyAdd(x, b1, _ca1);
+                x = TSimd.Broadcast(left.At(11, i, ahead));
+                _cb0 = TSimd.MultiplyAdd(x, b0, _cb0);
+                _cb1 = TSimd.MultiplyAdd(x, b1, _cb1);
             }
         }
-    }
 
-    /// <summary>One step along K.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Step<TSimd, TVector, TRows, TLeft>(
-        in TLeft left,
-        nint i,
-        int ahead,
-        float* right,
-        ref TVector c00, ref TVector c01, ref TVector c10, ref TVector c11,
-        ref TVector c20, ref TVector c21, ref TVector c30, ref TVector c31,
-        ref TVector c40, ref TVector c41, ref TVector c50, ref TVector c51,
-        ref TVector c60, ref TVector c61, ref TVector c70, ref TVector c71,
-        ref TVector c80, ref TVector c81, ref TVector c90, ref TVector c91,
-        ref TVector ca0, ref TVector ca1, ref TVector cb0, ref TVector cb1)
-        where TSimd : ISimd<TVector>
-        where TVector : struct
-        where TRows : struct, IRows
-        where TLeft : struct, ILeftOperand
-    {
-        TVector b0 = TSimd.Load(right + (2 * ahead * TSimd.Lanes));
-        TVector b1 = TSimd.Load(right + (((2 * ahead) + 1) * TSimd.Lanes));
-        TVector x = TSimd.Broadcast(left.At(0, i, ahead));
-        c00 = TSimd.MultiplyAdd(x, b0, c00);
-        c01 = TSimd.MultiplyAdd(x, b1, c01);
-        x = TSimd.Broadcast(left.At(1, i, ahead));
-        c10 = TSimd.MultiplyAdd(x, b0, c10);
-        c11 = TSimd.MultiplyAdd(x, b1, c11);
-        if (TRows.Count > 2)
+        /// <summary>Stores the tile.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public readonly void Store<TStore>(ref TStore store)
+            where TStore : struct, ITileStore<TVector>
         {
-            x = TSimd.Broadcast(left.At(2, i, ahead));
-            c20 = TSimd.MultiplyAdd(x, b0, c20);
-            c21 = TSimd.MultiplyAdd(x, b1, c21);
-            x = TSimd.Broadcast(left.At(3, i, ahead));
-            c30 = TSimd.MultiplyAdd(x, b0, c30);
-            c31 = TSimd.MultiplyAdd(x, b1, c31);
-        }
+            store.Store(0, _c00, _c01);
+            store.Store(1, _c10, _c11);
+            if (TRows.Count > 2)
+            {
+                store.Store(2, _c20, _c21);
+                store.Store(3, _c30, _c31);
+            }
 
-        if (TRows.Count > 4)
-        {
-            x = TSimd.Broadcast(left.At(4, i, ahead));
-            c40 = TSimd.MultiplyAdd(x, b0, c40);
-            c41 = TSimd.MultiplyAdd(x, b1, c41);
-            x = TSimd.Broadcast(left.At(5, i, ahead));
-            c50 = TSimd.MultiplyAdd(x, b0, c50);
-            c51 = TSimd.MultiplyAdd(x, b1, c51);
-        }
+            if (TRows.Count > 4)
+            {
+                store.Store(4, _c40, _c41);
+                store.Store(5, _c50, _c51);
+            }
 
-        if (TRows.Count > 6)
-        {
-            x = TSimd.Broadcast(left.At(6, i, ahead));
-            c60 = TSimd.MultiplyAdd(x, b0, c60);
-            c61 = TSimd.MultiplyAdd(x, b1, c61);
-            x = TSimd.Broadcast(left.At(7, i, ahead));
-            c70 = TSimd.MultiplyAdd(x, b0, c70);
-            c71 = TSimd.MultiplyAdd(x, b1, c71);
-        }
+            if (TRows.Count > 6)
+            {
+                store.Store(6, _c60, _c61);
+                store.Store(7, _c70, _c71);
+            }
 
-        if (TRows.Count > 8)
-        {
-            x = TSimd.Broadcast(left.At(8, i, ahead));
-            c80 = TSimd.MultiplyAdd(x, b0, c80);
-            c81 = TSimd.MultiplyAdd(x, b1, c81);
-            x = TSimd.Broadcast(left.At(9, i, ahead));
-            c90 = TSimd.MultiplyAdd(x, b0, c90);
-            c91 = TSimd.MultiplyAdd(x, b1, c91);
-            x = TSimd.Broadcast(left.At(10, i, ahead));
-            ca0 = TSimd.MultiplyAdd(x, b0, ca0);
-            ca1 = TSimd.MultiplyAdd(x, b1, ca1);
-            x = TSimd.Broadcast(left.At(11, i, ahead));
-            cb0 = TSimd.MultiplyAdd(x, b0, cb0);
-            cb1 = TSimd.MultiplyAdd(x, b1, cb1);
+            if (TRows.Count > 8)
+            {
+                store.Store(8, _c80, _c81);
+                store.Store(9, _c90, _c91);
+                store.Store(10, _ca0, _ca1);
+                store.Store(11, _cb0, _cb1);
+            }
         }
     }
 }

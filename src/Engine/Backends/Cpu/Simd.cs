@@ -75,9 +75,6 @@ internal unsafe interface ISimd<TVector>
     /// <summary>a · 2ⁿ for an integral <paramref name="n"/> in −252 … 254, right into the subnormal numbers and to infinity.</summary>
     static abstract TVector ScaleByPowerOf2(TVector a, TVector n);
 
-    /// <summary>a · 2ⁿ for an integral <paramref name="n"/>, if a and the result are normal numbers.</summary>
-    static abstract TVector AddToExponent(TVector a, TVector n);
-
     /// <summary>2ⁿ for a number in −126 … 127 that was rounded to an integer n by adding <see cref="VectorMath.Rounding"/> to it.</summary>
     static abstract TVector PowerOf2OfRounded(TVector sum);
 
@@ -174,12 +171,6 @@ internal unsafe struct Simd512 : ISimd<Vector512<float>>
         Vector512<int> half = exponent >> 1;
         return a * PowerOf2(half) * PowerOf2(exponent - half);
     }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> AddToExponent(Vector512<float> a, Vector512<float> n) =>
-        Avx512F.IsSupported
-            ? Avx512F.Scale(a, n)
-            : (a.AsInt32() + (Vector512.ConvertToInt32Native(n) << 23)).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> PowerOf2OfRounded(Vector512<float> sum) => (sum.AsInt32() << 23).AsSingle();
@@ -283,10 +274,6 @@ internal unsafe struct Simd256 : ISimd<Vector256<float>>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> AddToExponent(Vector256<float> a, Vector256<float> n) =>
-        (a.AsInt32() + (Vector256.ConvertToInt32Native(n) << 23)).AsSingle();
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> PowerOf2OfRounded(Vector256<float> sum) => (sum.AsInt32() << 23).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -379,10 +366,6 @@ internal unsafe struct Simd128 : ISimd<Vector128<float>>
         Vector128<int> half = exponent >> 1;
         return a * PowerOf2(half) * PowerOf2(exponent - half);
     }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<float> AddToExponent(Vector128<float> a, Vector128<float> n) =>
-        (a.AsInt32() + (Vector128.ConvertToInt32Native(n) << 23)).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<float> PowerOf2OfRounded(Vector128<float> sum) => (sum.AsInt32() << 23).AsSingle();

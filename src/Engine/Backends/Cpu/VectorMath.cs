@@ -37,34 +37,20 @@ internal static class VectorMath
         return TSimd.ScaleByPowerOf2(p, n);
     }
 
-    /// <summary>2ˣ, relative error below 2e-7; subnormal results included, +∞ from 128.</summary>
+    /// <summary>2^(x − m) for a whole number m, |m| ≤ 2²¹, and x ≤ m; relative error below 3e-7, no smaller than 2⁻¹²⁵.</summary>
+    /// <param name="x">The exponents.</param>
+    /// <param name="lowest">m − 125.</param>
+    /// <param name="rounding"><see cref="Rounding"/> − m.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static TVector Exp2<TSimd, TVector>(TVector x)
+    public static TVector Exp2OfDifference<TSimd, TVector>(TVector x, TVector lowest, TVector rounding)
         where TSimd : ISimd<TVector>
         where TVector : struct
     {
-        x = TSimd.Min(TSimd.Broadcast(129f), TSimd.Max(TSimd.Broadcast(-152f), x));
-        TVector n = TSimd.Round(x);
-        TVector r = TSimd.Subtract(x, n);
-        TVector p = TSimd.Broadcast(1.5469732e-4f);
-        p = TSimd.MultiplyAdd(p, r, TSimd.Broadcast(0.0013400432f));
-        p = TSimd.MultiplyAdd(p, r, TSimd.Broadcast(0.009618026f));
-        p = TSimd.MultiplyAdd(p, r, TSimd.Broadcast(0.05550327f));
-        p = TSimd.MultiplyAdd(p, r, TSimd.Broadcast(0.24022651f));
-        p = TSimd.MultiplyAdd(p, r, TSimd.Broadcast(0.6931472f));
-        p = TSimd.MultiplyAdd(p, r, TSimd.Broadcast(1f));
-        return TSimd.ScaleByPowerOf2(p, n);
-    }
-
-    /// <summary>2ˣ for x ≤ 0, relative error below 3e-7; no smaller than 2⁻¹²⁵.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static TVector Exp2OfNonPositive<TSimd, TVector>(TVector x)
-        where TSimd : ISimd<TVector>
-        where TVector : struct
-    {
-        x = TSimd.Max(TSimd.Broadcast(-125f), x);
-        TVector n = TSimd.Round(x);
-        return TSimd.AddToExponent(Exp2OfMinus<TSimd, TVector>(TSimd.Subtract(n, x)), n);
+        // One addition rounds x to a whole number and takes m from it.
+        x = TSimd.Max(lowest, x);
+        TVector sum = TSimd.Add(x, rounding);
+        TVector r = TSimd.Subtract(TSimd.Subtract(sum, rounding), x);
+        return TSimd.Multiply(Exp2OfMinus<TSimd, TVector>(r), TSimd.PowerOf2OfRounded(sum));
     }
 
     /// <summary>GELU in its exact form, x/2 · (1 + erf(x/√2)); absolute error below 3e-7 · max(1, |x|).</summary>

@@ -27,7 +27,7 @@ public sealed class CpuCompilerTests
     private static Dictionary<string, float[]> Run(RandomModel file, int rows, bool sliced, out int repeats)
     {
         CpuWeights weights = CpuWeights.Of(ModelFile.Open(file.Path));
-        CpuPlan plan = CpuCompiler.Compile(GraphBuilder.Build(new RegionModel(rows, sliced), 1, _ => true), weights, long.MaxValue);
+        CpuPlan plan = CpuCompiler.Compile(GraphBuilder.Build(new RegionModel(rows, sliced), 1, _ => true), weights, long.MaxValue, threads: 2);
         repeats = plan.Steps.Max(s => s.Repeats);
         using IRunContext context = CpuBackend.CreateContext(plan, threads: 2);
         Random random = new(3);

@@ -39,7 +39,7 @@ internal sealed class OperatorRun : IDisposable
     {
         ComputeGraph graph = new(_nodes, new Dictionary<string, Node> { ["result"] = result }, new Dictionary<string, Node>());
         CpuWeights weights = CpuWeights.Of(ModelFile.Open(_file.Path));
-        CpuPlan plan = CpuCompiler.Compile(graph, weights, long.MaxValue, g => g);
+        CpuPlan plan = CpuCompiler.Compile(graph, weights, long.MaxValue, threads: 2, g => g);
         using IRunContext context = CpuBackend.CreateContext(plan, threads: 2);
         foreach (float[] values in _inputs.Values)
         {
