@@ -6,10 +6,12 @@ using KernelAD.Backends.Cpu;
 
 namespace KernelAD.Bench;
 
-/// <summary>One engine's figures for a model and a number of threads.</summary>
+/// <summary>One engine's figures for a model and a number of threads. Undisturbed: of the runs for which the thread had its core for itself.</summary>
 internal sealed record EngineFigures(
     double Milliseconds,
     double BestMilliseconds,
+    double? UndisturbedMilliseconds,
+    int UndisturbedRuns,
     double GFlops,
     double PeakShare,
     double LoadMilliseconds,
@@ -23,6 +25,9 @@ internal sealed record Comparison(
 {
     /// <summary>How many times faster ours is.</summary>
     public double Ratio => Theirs.Milliseconds / Ours.Milliseconds;
+
+    /// <summary>The same, undisturbed; null if there were too few such runs.</summary>
+    public double? UndisturbedRatio => Theirs.UndisturbedMilliseconds / Ours.UndisturbedMilliseconds;
 }
 
 /// <summary>
@@ -37,6 +42,9 @@ internal static class CpuBenchmark
     private const double MapTolerance = 1e-2;
 
     private const int AllocationCalls = 1000;
+
+    // Fewer runs have no median worth the name.
+    private const int FewestUndisturbed = 5;
 
     public static int Run(Options options)
     {
@@ -84,7 +92,8 @@ internal static class CpuBenchmark
         float[] ourMap = ours.Map(), theirMap = theirs.Map();
         double error = ourMap.Zip(theirMap, (a, b) => Math.Abs((double)a - b)).Max();
 
-        List<double> ourTimes = [], theirTimes = [], peaks = [];
+        List<(double Milliseconds, double Probe)> ourTimes = [], theirTimes = [];
+        List<double> peaks = [];
         for (int round = 0; round < rounds; round++)
         {
             peaks.Add(FmaPeak.Measure(threads));
@@ -93,7 +102,7 @@ internal static class CpuBenchmark
             Turn(oursFirst ? theirs : ours, oursFirst ? theirTimes : ourTimes);
         }
 
-        double peak = Median(peaks);
+        double peak = Median(peaks), fastestProbe = ourTimes.Concat(theirTimes).Min(t => t.Probe);
         double ourMemory = ours.PeakMemory(), theirMemory = theirs.PeakMemory();
         double? allocated = model.CountsAllocations ? ours.AllocatedBytes(AllocationCalls) : null;
         EngineFigures ourFigures = Figures(ourTimes, ourLoads, ourMemory), theirFigures = Figures(theirTimes, theirLoads, theirMemory);
@@ -105,18 +114,31 @@ internal static class CpuBenchmark
             return [worker.LoadMilliseconds, worker.FirstResultMilliseconds, worker.FirstResultCpuMilliseconds];
         }
 
-        void Turn(WorkerProcess worker, List<double> times)
+        void Turn(WorkerProcess worker, List<(double Milliseconds, double Probe)> times)
         {
             times.AddRange(worker.Run(model.RunsPerRound + 1).Skip(1));
             // The peer's threads go on spinning for a while after a run.
             Thread.Sleep(100);
         }
 
-        EngineFigures Figures(List<double> times, double[][] loads, double memory)
+        EngineFigures Figures(List<(double Milliseconds, double Probe)> runs, double[][] loads, double memory)
         {
+            double[] times = [.. runs.Select(r => r.Milliseconds)];
+
+            // Of several threads only the one that asks for a run is probed.
+            double[] undisturbed = threads > 1 ? [] : [.. runs.Where(r => fastestProbe >= CoreProbe.Undisturbed * r.Probe).Select(r => r.Milliseconds)];
             double milliseconds = Median(times), gflops = model.Flops / milliseconds * 1e-6;
             return new EngineFigures(
-                milliseconds, times.Min(), gflops, gflops / peak, Median(loads.Select(l => l[0])), Median(loads.Select(l => l[1])), Median(loads.Select(l => l[2])), memory);
+                milliseconds,
+                times.Min(),
+                undisturbed.Length < FewestUndisturbed ? null : Median(undisturbed),
+                undisturbed.Length,
+                gflops,
+                gflops / peak,
+                Median(loads.Select(l => l[0])),
+                Median(loads.Select(l => l[1])),
+                Median(loads.Select(l => l[2])),
+                memory);
         }
     }
 
@@ -135,12 +157,14 @@ internal static class Report
     public static void Print(IReadOnlyList<Comparison> comparisons, IReadOnlyList<GemmFigures> gemm)
     {
         Table(
-            ["model", "threads", "FMA peak", "KernelAD", "ONNX Runtime", "ratio", "GFLOP/s", "ORT", "of peak", "ORT", "best", "ORT"],
+            ["model", "threads", "FMA peak", "KernelAD", "ONNX Runtime", "ratio", "GFLOP/s", "ORT", "of peak", "ORT", "best", "ORT", "undisturbed", "ORT", "ratio", "runs"],
             comparisons.Select(c => new[]
             {
                 c.Model.Key, $"{c.Threads}", $"{c.PeakGFlops:F0}", $"{c.Ours.Milliseconds:F1} ms", $"{c.Theirs.Milliseconds:F1} ms", $"{c.Ratio:F2}",
                 $"{c.Ours.GFlops:F1}", $"{c.Theirs.GFlops:F1}", $"{c.Ours.PeakShare:P1}", $"{c.Theirs.PeakShare:P1}",
                 $"{c.Ours.BestMilliseconds:F1} ms", $"{c.Theirs.BestMilliseconds:F1} ms",
+                $"{c.Ours.UndisturbedMilliseconds:F1}", $"{c.Theirs.UndisturbedMilliseconds:F1}", $"{c.UndisturbedRatio:F2}",
+                $"{c.Ours.UndisturbedRuns}, {c.Theirs.UndisturbedRuns}",
             }));
         Table(
             ["model", "threads", "load", "ORT", "first result", "ORT", "its CPU time", "ORT", "peak memory", "ORT", "weights", "map error", "bytes/1000 calls"],
@@ -153,10 +177,11 @@ internal static class Report
                 $"{c.MapError:E1}", c.AllocatedBytes is double bytes ? $"{bytes:F0}" : "",
             }));
         Table(
-            ["GEMM", "M", "N", "K", "threads", "FMA peak", "GFLOP/s", "of peak", "best"],
+            ["GEMM", "M", "N", "K", "threads", "FMA peak", "GFLOP/s", "of peak", "best", "undisturbed", "rounds"],
             gemm.Select(g => new[]
             {
                 g.Name, $"{g.M}", $"{g.N}", $"{g.K}", $"{g.Threads}", $"{g.PeakGFlops:F0}", $"{g.GFlops:F1}", $"{g.PeakShare:P1}", $"{g.BestPeakShare:P1}",
+                $"{g.UndisturbedPeakShare:P1}", $"{g.UndisturbedRounds}",
             }));
     }
 
@@ -175,6 +200,7 @@ internal static class Report
                 ["flops"] = c.Model.Flops,
                 ["fma_peak_gflops"] = c.PeakGFlops,
                 ["speed_ratio"] = c.Ratio,
+                ["undisturbed_speed_ratio"] = c.UndisturbedRatio,
                 ["map_error"] = c.MapError,
                 ["map_range"] = c.MapRange,
                 ["weight_bytes"] = c.Model.WeightBytes,
@@ -194,6 +220,8 @@ internal static class Report
                 ["gflops"] = g.GFlops,
                 ["share_of_peak"] = g.PeakShare,
                 ["best_share_of_peak"] = g.BestPeakShare,
+                ["undisturbed_share_of_peak"] = g.UndisturbedPeakShare,
+                ["undisturbed_rounds"] = g.UndisturbedRounds,
             })]),
         };
         Directory.CreateDirectory(folder);
@@ -206,6 +234,8 @@ internal static class Report
     {
         ["median_ms"] = f.Milliseconds,
         ["best_ms"] = f.BestMilliseconds,
+        ["undisturbed_ms"] = f.UndisturbedMilliseconds,
+        ["undisturbed_runs"] = f.UndisturbedRuns,
         ["gflops"] = f.GFlops,
         ["share_of_peak"] = f.PeakShare,
         ["load_ms"] = f.LoadMilliseconds,

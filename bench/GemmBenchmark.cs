@@ -4,7 +4,18 @@ using KernelAD.Backends.Cpu;
 namespace KernelAD.Bench;
 
 /// <summary>The GEMM kernel's figures for one shape.</summary>
-internal sealed record GemmFigures(string Name, int M, int N, int K, int Threads, double PeakGFlops, double GFlops, double BestPeakGFlops, double BestGFlops)
+internal sealed record GemmFigures(
+    string Name,
+    int M,
+    int N,
+    int K,
+    int Threads,
+    double PeakGFlops,
+    double GFlops,
+    double BestPeakGFlops,
+    double BestGFlops,
+    double? UndisturbedPeakShare,
+    int UndisturbedRounds)
 {
     /// <summary>Median rate over median peak.</summary>
     public double PeakShare => GFlops / PeakGFlops;
@@ -16,8 +27,10 @@ internal sealed record GemmFigures(string Name, int M, int N, int K, int Threads
 /// <summary>The GEMM kernel alone, [M, K] · [N, K]ᵀ from packed operands, on the shapes of the models' layers.</summary>
 internal static unsafe class GemmBenchmark
 {
-    private const int Rounds = 15;
-    private const double RoundMilliseconds = 40;
+    // A neighbour on the core comes and goes within tens of milliseconds.
+    private const int Rounds = 60;
+    private const double RoundMilliseconds = 10;
+    private const int FewestUndisturbed = 5;
 
     public static IEnumerable<GemmFigures> Run(int threads)
     {
@@ -61,15 +74,29 @@ internal static unsafe class GemmBenchmark
         double flops = 2.0 * m * n * k;
         Time(1);
         int repeats = (int)Math.Max(1, RoundMilliseconds / Time(3));
-        List<double> peaks = [], times = [];
+        List<(double Peak, double Milliseconds, double Probe)> rounds = [];
         for (int round = 0; round < Rounds; round++)
         {
-            peaks.Add(FmaPeak.Measure(threads, milliseconds: 8));
-            times.Add(Time(repeats));
+            double before = CoreProbe.Measure(), peak = FmaPeak.Measure(threads, milliseconds: 2), between = CoreProbe.Measure(), time = Time(repeats);
+            rounds.Add((peak, time, Math.Max(Math.Max(before, between), CoreProbe.Measure())));
         }
 
+        double fastestProbe = rounds.Min(r => r.Probe), bestTime = rounds.Min(r => r.Milliseconds);
+        var undisturbed = threads > 1 ? [] : rounds.Where(r => fastestProbe >= CoreProbe.Undisturbed * r.Probe).ToList();
         return new GemmFigures(
-            name, m, n, k, threads, CpuBenchmark.Median(peaks), flops / CpuBenchmark.Median(times) * 1e-6, peaks.Max(), flops / times.Min() * 1e-6);
+            name,
+            m,
+            n,
+            k,
+            threads,
+            CpuBenchmark.Median(rounds.Select(r => r.Peak)),
+            Rate(CpuBenchmark.Median(rounds.Select(r => r.Milliseconds))),
+            rounds.Max(r => r.Peak),
+            Rate(bestTime),
+            undisturbed.Count < FewestUndisturbed ? null : CpuBenchmark.Median(undisturbed.Select(r => Rate(r.Milliseconds) / r.Peak)),
+            undisturbed.Count);
+
+        double Rate(double milliseconds) => flops / milliseconds * 1e-6;
 
         double Time(int count)
         {

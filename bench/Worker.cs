@@ -18,7 +18,8 @@ internal interface IEngine : IDisposable
 }
 
 /// <summary>
-/// The child process that holds one engine. It reports how it loaded, then answers one command a line: <c>run N</c> with N times in milliseconds,
+/// The child process that holds one engine. It reports how it loaded, then answers one command a line: <c>run N</c> with N times in milliseconds
+/// and the N + 1 <see cref="CoreProbe"/>s before, between and after them,
 /// <c>map FILE</c> (writes the map there), <c>allocations N</c> with a number of bytes, <c>memory</c> with the peak resident bytes.
 /// </summary>
 internal static class Worker
@@ -65,15 +66,17 @@ internal static class Worker
 
     private static double[] Time(IEngine engine, int runs)
     {
-        double[] times = new double[runs];
+        double[] timesAndProbes = new double[(2 * runs) + 1];
+        timesAndProbes[runs] = CoreProbe.Measure();
         for (int i = 0; i < runs; i++)
         {
             long start = Stopwatch.GetTimestamp();
             engine.Run();
-            times[i] = Milliseconds(start);
+            timesAndProbes[i] = Milliseconds(start);
+            timesAndProbes[runs + 1 + i] = CoreProbe.Measure();
         }
 
-        return times;
+        return timesAndProbes;
     }
 
     /// <summary>VmHWM of /proc/self/status in bytes; elsewhere what the runtime knows.</summary>

@@ -32,8 +32,13 @@ internal sealed class WorkerProcess : IDisposable
     /// <summary>Processor time of all threads until the first result, without the start of the runtime.</summary>
     public double FirstResultCpuMilliseconds { get; }
 
-    /// <summary>Runs the network and returns the times in milliseconds.</summary>
-    public double[] Run(int times) => Ask($"run {times}");
+    /// <summary>Runs the network.</summary>
+    /// <returns>The times in milliseconds, each with the slower of the probes before and after it.</returns>
+    public (double Milliseconds, double Probe)[] Run(int times)
+    {
+        double[] answer = Ask($"run {times}");
+        return [.. Enumerable.Range(0, times).Select(i => (answer[i], Math.Max(answer[times + i], answer[times + i + 1])))];
+    }
 
     /// <summary>The map of the last run.</summary>
     public float[] Map()

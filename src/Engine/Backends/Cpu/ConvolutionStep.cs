@@ -16,7 +16,7 @@ internal sealed unsafe class ConvolutionStep : CpuStep
     private const long BandBytes = 256 * 1024;
 
     // As in LinearStep: columns of a section, multiply-adds of a part, parts for an even load.
-    private const int SectionColumns = 768;
+    private const int SectionColumns = 1024;
     private const long PartWork = 12_000_000;
     private const int FewestParts = 12;
 
