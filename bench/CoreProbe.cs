@@ -9,11 +9,15 @@ namespace KernelAD.Bench;
 /// </summary>
 internal static class CoreProbe
 {
-    /// <summary>The least share of the fastest probe at which a core counts as undisturbed.</summary>
-    public const double Undisturbed = 0.9;
+    // How much slower than the fastest one a probe of an undisturbed core may be.
+    private const double Slack = 10.0 / 9;
+
+    // Fewer runs have no median worth the name.
+    private const int FewestUndisturbed = 5;
 
     private const int Iterations = 4000;
 
+    private static double _fastest = double.MaxValue;
     private static long _sink;
 
     /// <summary>Times a loop that keeps all integer units of the core busy, twice 5 µs or so.</summary>
@@ -29,6 +33,19 @@ internal static class CoreProbe
         }
 
         return fastest;
+    }
+
+    /// <summary>Takes account of a probe, this process's or another's.</summary>
+    public static void Note(double probe) => _fastest = Math.Min(_fastest, probe);
+
+    /// <summary>The median of the runs before and after which the core was undisturbed, measured by the fastest probe that was noted.</summary>
+    /// <param name="threads">Threads that ran; with several there is no such median, for only one of them was probed.</param>
+    /// <param name="runs">A figure of each run, and the slower of the probes around it.</param>
+    /// <returns>The median, null if there are fewer than five such runs, and their number.</returns>
+    public static (double? Median, int Count) MedianOfUndisturbed(int threads, IEnumerable<(double Value, double Probe)> runs)
+    {
+        double[] undisturbed = threads > 1 ? [] : [.. runs.Where(r => r.Probe <= Slack * _fastest).Select(r => r.Value)];
+        return (undisturbed.Length < FewestUndisturbed ? null : CpuBenchmark.Median(undisturbed), undisturbed.Length);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]

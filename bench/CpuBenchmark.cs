@@ -43,8 +43,8 @@ internal static class CpuBenchmark
 
     private const int AllocationCalls = 1000;
 
-    // Fewer runs have no median worth the name.
-    private const int FewestUndisturbed = 5;
+    // Of a longer run the probes at its ends say too little.
+    private const double LongestProbed = 200;
 
     public static int Run(Options options)
     {
@@ -102,7 +102,8 @@ internal static class CpuBenchmark
             Turn(oursFirst ? theirs : ours, oursFirst ? theirTimes : ourTimes);
         }
 
-        double peak = Median(peaks), fastestProbe = ourTimes.Concat(theirTimes).Min(t => t.Probe);
+        double peak = Median(peaks);
+        bool probed = new[] { ourTimes, theirTimes }.All(t => Median(t.Select(r => r.Milliseconds)) <= LongestProbed);
         double ourMemory = ours.PeakMemory(), theirMemory = theirs.PeakMemory();
         double? allocated = model.CountsAllocations ? ours.AllocatedBytes(AllocationCalls) : null;
         EngineFigures ourFigures = Figures(ourTimes, ourLoads, ourMemory), theirFigures = Figures(theirTimes, theirLoads, theirMemory);
@@ -124,15 +125,13 @@ internal static class CpuBenchmark
         EngineFigures Figures(List<(double Milliseconds, double Probe)> runs, double[][] loads, double memory)
         {
             double[] times = [.. runs.Select(r => r.Milliseconds)];
-
-            // Of several threads only the one that asks for a run is probed.
-            double[] undisturbed = threads > 1 ? [] : [.. runs.Where(r => fastestProbe >= CoreProbe.Undisturbed * r.Probe).Select(r => r.Milliseconds)];
+            (double? undisturbed, int count) = CoreProbe.MedianOfUndisturbed(threads, probed ? runs : []);
             double milliseconds = Median(times), gflops = model.Flops / milliseconds * 1e-6;
             return new EngineFigures(
                 milliseconds,
                 times.Min(),
-                undisturbed.Length < FewestUndisturbed ? null : Median(undisturbed),
-                undisturbed.Length,
+                undisturbed,
+                count,
                 gflops,
                 gflops / peak,
                 Median(loads.Select(l => l[0])),

@@ -20,7 +20,7 @@ internal sealed record GemmFigures(
     /// <summary>Median rate over median peak.</summary>
     public double PeakShare => GFlops / PeakGFlops;
 
-    /// <summary>Best rate over highest peak: what an undisturbed machine would show.</summary>
+    /// <summary>Best rate over highest peak.</summary>
     public double BestPeakShare => BestGFlops / BestPeakGFlops;
 }
 
@@ -30,7 +30,6 @@ internal static unsafe class GemmBenchmark
     // A neighbour on the core comes and goes within tens of milliseconds.
     private const int Rounds = 60;
     private const double RoundMilliseconds = 10;
-    private const int FewestUndisturbed = 5;
 
     public static IEnumerable<GemmFigures> Run(int threads)
     {
@@ -77,12 +76,16 @@ internal static unsafe class GemmBenchmark
         List<(double Peak, double Milliseconds, double Probe)> rounds = [];
         for (int round = 0; round < Rounds; round++)
         {
-            double before = CoreProbe.Measure(), peak = FmaPeak.Measure(threads, milliseconds: 2), between = CoreProbe.Measure(), time = Time(repeats);
-            rounds.Add((peak, time, Math.Max(Math.Max(before, between), CoreProbe.Measure())));
+            double before = CoreProbe.Measure(), peak = FmaPeak.Measure(threads, milliseconds: 2), between = CoreProbe.Measure();
+            double time = Time(repeats);
+            double[] probes = [before, between, CoreProbe.Measure()];
+            rounds.Add((peak, time, probes.Max()));
+            foreach (double probe in probes)
+                CoreProbe.Note(probe);
         }
 
-        double fastestProbe = rounds.Min(r => r.Probe), bestTime = rounds.Min(r => r.Milliseconds);
-        var undisturbed = threads > 1 ? [] : rounds.Where(r => fastestProbe >= CoreProbe.Undisturbed * r.Probe).ToList();
+        double bestTime = rounds.Min(r => r.Milliseconds);
+        (double? undisturbed, int undisturbedRounds) = CoreProbe.MedianOfUndisturbed(threads, rounds.Select(r => (Rate(r.Milliseconds) / r.Peak, r.Probe)));
         return new GemmFigures(
             name,
             m,
@@ -93,8 +96,8 @@ internal static unsafe class GemmBenchmark
             Rate(CpuBenchmark.Median(rounds.Select(r => r.Milliseconds))),
             rounds.Max(r => r.Peak),
             Rate(bestTime),
-            undisturbed.Count < FewestUndisturbed ? null : CpuBenchmark.Median(undisturbed.Select(r => Rate(r.Milliseconds) / r.Peak)),
-            undisturbed.Count);
+            undisturbed,
+            undisturbedRounds);
 
         double Rate(double milliseconds) => flops / milliseconds * 1e-6;
 

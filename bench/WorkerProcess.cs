@@ -37,6 +37,8 @@ internal sealed class WorkerProcess : IDisposable
     public (double Milliseconds, double Probe)[] Run(int times)
     {
         double[] answer = Ask($"run {times}");
+        foreach (double probe in answer.AsSpan(times))
+            CoreProbe.Note(probe);
         return [.. Enumerable.Range(0, times).Select(i => (answer[i], Math.Max(answer[times + i], answer[times + i + 1])))];
     }
 

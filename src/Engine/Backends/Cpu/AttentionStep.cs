@@ -50,7 +50,7 @@ internal sealed unsafe class AttentionStep : CpuStep
     private readonly int _keyBlocks;
     private readonly bool _storesTiles;
 
-    // Offsets into the scratch memory, in floats; lengths are multiples of a cache line.
+    // Offsets into the scratch memory, in floats: operands of whole cache lines first, pointers last, at an even offset.
     private readonly int _kOffset;
     private readonly int _vOffset;
     private readonly int _scoresOffset;

@@ -9,11 +9,11 @@ namespace KernelAD.Backends.Cpu;
 /// </summary>
 internal sealed unsafe class HiddenKeys
 {
+    // All bits of the lanes first … end − 1 for every first ≤ end, at index (first · (Lanes + 1) + end) · Lanes.
+    private static readonly float[] Masks = LaneMasks();
+
     private readonly int _tiles;
     private readonly Tile[] _list;
-
-    // All bits of the lanes first … end − 1 for every first and end, at index (first · (Lanes + 1) + end) · Lanes.
-    private readonly float[] _lanes;
 
     /// <param name="mask">The mask.</param>
     /// <param name="queries">Query tokens.</param>
@@ -27,14 +27,6 @@ internal sealed unsafe class HiddenKeys
             int first = i % _tiles * SimdTier.TileRows;
             _list[i] = Find(mask, first, Math.Min(SimdTier.TileRows, queries - first), blocks[i / _tiles]);
         }
-
-        int lanes = SimdTier.Lanes;
-        _lanes = GC.AllocateArray<float>((lanes + 1) * (lanes + 1) * lanes, pinned: true);
-        for (int first = 0; first <= lanes; first++)
-        {
-            for (int end = first; end <= lanes; end++)
-                _lanes.AsSpan((LanesIndex(first, end) * lanes) + first, end - first).Fill(BitConverter.Int32BitsToSingle(-1));
-        }
     }
 
     // Keys that are multiplied or left out together.
@@ -43,7 +35,7 @@ internal sealed unsafe class HiddenKeys
     /// <summary>Ranges of the block's keys, counted from its first one, outside of which no query of the tile sees any. They begin where a panel does.</summary>
     public ReadOnlySpan<(int First, int End)> Visible(int block, int tile) => _list[(block * _tiles) + tile].Visible;
 
-    /// <summary>Sets the logits of the keys that a query of the tile does not see to −∞, wherever they are computed or not.</summary>
+    /// <summary>Sets the logits of the keys that a query of the tile does not see to −∞, whether they are computed or not.</summary>
     /// <param name="block">The block of keys.</param>
     /// <param name="tile">The tile.</param>
     /// <param name="logits">The tile's logits for the block, in row tiles.</param>
@@ -54,9 +46,22 @@ internal sealed unsafe class HiddenKeys
     {
         // Whole vectors are rewritten: the softmax loads them next, which would have to wait for single floats stored into them.
         TVector hidden = TSimd.Broadcast(float.NegativeInfinity);
-        float* masks = (float*)Unsafe.AsPointer(ref _lanes[0]);
+        float* masks = (float*)Unsafe.AsPointer(ref Masks[0]);
         foreach ((ushort offset, ushort lanes) in _list[(block * _tiles) + tile].Hidden)
             TSimd.Store(TSimd.Select(TSimd.Load(masks + (lanes * TSimd.Lanes)), hidden, TSimd.Load(logits + offset)), logits + offset);
+    }
+
+    private static float[] LaneMasks()
+    {
+        int lanes = SimdTier.Lanes;
+        float[] masks = GC.AllocateArray<float>((lanes + 1) * (lanes + 1) * lanes, pinned: true);
+        for (int first = 0; first <= lanes; first++)
+        {
+            for (int end = first; end <= lanes; end++)
+                masks.AsSpan((LanesIndex(first, end) * lanes) + first, end - first).Fill(BitConverter.Int32BitsToSingle(-1));
+        }
+
+        return masks;
     }
 
     private static int LanesIndex(int first, int end) => (first * (SimdTier.Lanes + 1)) + end;
@@ -73,8 +78,11 @@ internal sealed unsafe class HiddenKeys
             for (int row = Math.Max(y - mask.RadiusY, 0); row <= Math.Min(y + mask.RadiusY, mask.Height - 1); row++)
             {
                 int first = Math.Max((row * mask.Width) + left - firstKey, 0), end = Math.Min((row * mask.Width) + right + 1 - firstKey, keys);
-                for (int key = first; key < end; key++)
-                    hiding[key]++;
+                if (first >= end)
+                    continue;
+
+                foreach (ref int queriesBefore in hiding.AsSpan(first, end - first))
+                    queriesBefore++;
                 for (int key = first / lanes * lanes; key < end; key += lanes)
                 {
                     long offset = RowTiles.Index(query, key, keys);

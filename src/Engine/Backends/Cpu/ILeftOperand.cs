@@ -25,7 +25,10 @@ internal interface ILeftOperand
     /// <param name="rows">How many of its rows are read.</param>
     void Seek(int tile, int rows);
 
-    /// <summary>An element of a row of that tile.</summary>
+    /// <summary>An element of a row of that tile, at index + ahead.</summary>
+    /// <param name="row">The row, a constant where this is called: it chooses a register.</param>
+    /// <param name="index">Where the kernel is.</param>
+    /// <param name="ahead">How far beyond, a constant, which becomes part of the address.</param>
     float At(int row, nint index, int ahead);
 }
 

@@ -15,7 +15,7 @@ internal unsafe struct ProductStore<TSimd, TVector>(float* c, nint rowStride, ni
     private readonly nint _vectorStride = vectorStride;
     private float* _tile = c;
 
-    // C is small and in the first cache.
+    // Nothing is fetched: C is small and in the first cache.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Seek(int row, int rows) => _tile = _c + (row * _rowStride);
 

@@ -3,7 +3,7 @@ using System.Runtime.Intrinsics.X86;
 
 namespace KernelAD.Backends.Cpu;
 
-/// <summary>Rows of A·B times a factor each, panel after panel, from the kernel's registers to where the result is: a tile's "row" is here its panel.</summary>
+/// <summary>Rows of A·B times a factor each, panel after panel, from the kernel's registers to where the result is. What <see cref="Seek"/> takes for a row is the panel.</summary>
 /// <param name="factors">The rows' factors.</param>
 /// <param name="targets">Where each row of the result begins.</param>
 /// <param name="panelStride">Floats from one panel of a row to the next.</param>

@@ -15,6 +15,7 @@ internal unsafe struct SumStore<TSimd, TVector>(float* c, nint rowStride, nint v
     private readonly nint _vectorStride = vectorStride;
     private float* _tile = c;
 
+    // As for products, nothing is fetched.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Seek(int row, int rows) => _tile = _c + (row * _rowStride);
 

@@ -74,7 +74,8 @@ public sealed unsafe class AttentionStepTests
     [Test]
     public void Bits_depend_neither_on_threads_nor_on_the_place_in_the_batch_nor_on_the_number_of_queries([Values(49, 600)] int keys)
     {
-        AttentionShape shape = new(3, 49, keys, 2, 16, 16);
+        const int Queries = 205;
+        AttentionShape shape = new(3, Queries, keys, 2, 16, 16);
         using Case data = new(shape, rowTiles: false, scale: 1, seed: 6);
         foreach (GuardedMatrix matrix in new[] { data.K, data.V })
         {
@@ -85,7 +86,7 @@ public sealed unsafe class AttentionStepTests
             }
         }
 
-        for (int row = 1; row < 3 * 49; row++)
+        for (int row = 1; row < 3 * Queries; row++)
         {
             for (int i = 0; i < 32; i++)
                 data.Q[row, i] = data.Q[0, i];
@@ -97,7 +98,7 @@ public sealed unsafe class AttentionStepTests
             WorkerTeam.Shared.RunAll([new AttentionStep(shape, 1, data.Q.Ref, data.K.Ref, data.V.Ref, data.Y.Ref, threads: threads)], default, threads);
             float[] all = data.Y.ToArray();
             expected ??= all[..32];
-            for (int row = 0; row < 3 * 49; row++)
+            for (int row = 0; row < 3 * Queries; row++)
                 Assert.That(all.AsSpan(row * 32, 32).SequenceEqual(expected), $"row {row}, {threads} threads");
         }
 
@@ -135,6 +136,57 @@ public sealed unsafe class AttentionStepTests
         data.Run(threads: 2);
         data.AssertEqualsReference(tolerance: 4e-6);
         data.Y.AssertNothingWrittenOutside();
+    }
+
+    [Test]
+    public void A_neighbour_mask_works_where_tiles_are_stored_at_once([Values(6, 1)] int radiusY, [Values(33, 2)] int radiusX, [Values] bool rowTiles)
+    {
+        // With radii of 6 and 33 the queries in the middle see two ranges of keys, with the others all blocks of keys are seen.
+        NeighborMask mask = new(15, 33, radiusY, radiusX);
+        using Case data = new(new AttentionShape(2, 15 * 33, 15 * 33, 2, 16, 64), rowTiles, scale: 1, seed: 8, mask);
+        data.Run(threads: 2);
+        data.AssertEqualsReference(tolerance: 4e-6);
+        data.Y.AssertNothingWrittenOutside();
+    }
+
+    [Test]
+    public void A_query_that_is_no_number_spoils_its_own_row_only([Values(float.NaN, float.PositiveInfinity)] float value)
+    {
+        using Case data = new(new AttentionShape(1, 12, 20, 1, 8, 64), rowTiles: false, scale: 1, seed: 9);
+        for (int key = 0; key < 20; key++)
+            data.K[key, 0] = 1;
+        data.Q[3, 0] = value;
+        data.Run(threads: 1);
+        for (int query = 0; query < 12; query++)
+        {
+            for (int i = 0; i < 64; i++)
+                Assert.That(float.IsNaN(data.Y[query, i]), Is.EqualTo(query == 3), $"query {query}");
+        }
+    }
+
+    [TestCase(49, 49, 64, false)]
+    [TestCase(49, 700, 64, false)]
+    [TestCase(29, 40, 33, false)]
+    [TestCase(195, 195, 64, true)]
+    public void Stays_within_its_scratch_memory_and_allocates_nothing(int queries, int keys, int valueWidth, bool masked)
+    {
+        Random random = new(10);
+        using StepRunner runner = new();
+        StepRunner.Matrix q = Input(queries, 48), k = Input(keys, 48), v = Input(keys, 2 * valueWidth);
+        StepRunner.Matrix rows = runner.Output(queries, 2 * valueWidth, padding: 3), tiles = runner.Output(1, (int)RowTiles.Size(queries, 2 * valueWidth));
+        AttentionShape shape = new(1, queries, keys, 2, 24, valueWidth);
+        NeighborMask? mask = masked ? new NeighborMask(15, 13, 2, 2) : null;
+        foreach (int threads in new[] { 1, 3 })
+        {
+            runner.Run(new AttentionStep(shape, 0.3f, q.Ref, k.Ref, v.Ref, rows.Ref, yRowTiles: false, mask, threads));
+            runner.Run(new AttentionStep(shape, 0.3f, q.Ref, k.Ref, v.Ref, tiles.Ref, yRowTiles: true, mask, threads));
+        }
+
+        float[] expected = runner.Read(rows), tiled = runner.Read(tiles);
+        for (int i = 0; i < expected.Length; i++)
+            Assert.That(tiled[RowTiles.Index(i / (2 * valueWidth), i % (2 * valueWidth), 2 * valueWidth)], Is.EqualTo(expected[i]));
+
+        StepRunner.Matrix Input(int count, int width) => runner.Input([.. Enumerable.Range(0, count * width).Select(_ => random.NextSingle() - 0.5f)], width);
     }
 
     private sealed class Case : IDisposable

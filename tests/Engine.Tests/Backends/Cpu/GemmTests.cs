@@ -7,7 +7,7 @@ namespace KernelAD.Engine.Tests.Backends.Cpu;
 public sealed unsafe class GemmTests
 {
     [Test]
-    public void Tile_of_any_height_equals_the_reference_and_accumulates([Values(1, 15, 16, 17, 64, 100)] int k)
+    public void Tile_of_any_height_equals_the_reference_and_accumulates([Values(1, 14, 15, 16, 17, 22, 64, 100)] int k)
     {
         for (int rows = 1; rows <= SimdTier.TileRows; rows++)
             MultiplyAndCompare(rows, k);
