@@ -12,14 +12,6 @@ namespace KernelAD.Backends.Cpu;
 /// </summary>
 internal sealed unsafe class ConvolutionStep : CpuStep
 {
-    // The rows of the picture that a part reads again and again have to stay in the second-level cache beside a panel of the weights.
-    private const long BandBytes = 256 * 1024;
-
-    // As in LinearStep: columns of a section, multiply-adds of a part, parts for an even load.
-    private const int SectionColumns = 1024;
-    private const long PartWork = 12_000_000;
-    private const int FewestParts = 12;
-
     private readonly BufferRef _x;
     private readonly BufferRef _y;
     private readonly BufferRef? _residual;
@@ -65,7 +57,7 @@ internal sealed unsafe class ConvolutionStep : CpuStep
         _layouts = new Layout[phases.Length];
         for (int i = 0; i < phases.Length; i++)
         {
-            _layouts[i] = new Layout(phases[i], source[0], Split.Most(FewestParts, phases.Length));
+            _layouts[i] = new Layout(phases[i], source[0], Split.Most(ProductBlocking.FewestParts, phases.Length));
             Parts += _layouts[i].Parts;
             ScratchBytes = Math.Max(ScratchBytes, _layouts[i].ScratchBytes);
         }
@@ -234,16 +226,16 @@ internal sealed unsafe class ConvolutionStep : CpuStep
             PackedWeights weights = phase.Weights;
             BandWidth = ((phase.Columns - 1) * phase.StepX) + phase.KernelWidth;
             BandPitch = BandWidth * phase.Channels;
-            Section = Math.Clamp(SectionColumns / (phase.KernelWidth * phase.Channels), 1, phase.KernelHeight);
+            Section = Math.Clamp(ProductBlocking.SectionColumns / (phase.KernelWidth * phase.Channels), 1, phase.KernelHeight);
 
             // As many rows as the band has room for, but fewer where a part would have too much work, or the step too few parts.
-            long bandRows = (BandBytes / (BandPitch * sizeof(float))) - phase.KernelHeight;
+            long bandRows = (ProductBlocking.RowBytes / (BandPitch * sizeof(float))) - phase.KernelHeight;
             long rowWork = (long)phase.Columns * weights.K * SimdTier.PanelColumns;
-            long rows = Math.Clamp(Math.Min((bandRows / phase.StepY) + 1, PartWork / rowWork), 1, phase.Rows);
+            long rows = Math.Clamp(Math.Min((bandRows / phase.StepY) + 1, ProductBlocking.PartWork / rowWork), 1, phase.Rows);
             int fewestBlocks = Split.Most(fewestParts, images * weights.Panels);
             RowBlocks = Math.Clamp(Math.Max((int)((phase.Rows + rows - 1) / rows), fewestBlocks), 1, phase.Rows);
             rows = Split.Most(phase.Rows, RowBlocks);
-            long panels = Math.Clamp(PartWork / (rows * rowWork), 1, Math.Max(1, (long)weights.Panels * RowBlocks * images / fewestParts));
+            long panels = Math.Clamp(ProductBlocking.PartWork / (rows * rowWork), 1, Math.Max(1, (long)weights.Panels * RowBlocks * images / fewestParts));
             PanelGroups = (int)((weights.Panels + panels - 1) / panels);
             Parts = images * RowBlocks * PanelGroups;
 

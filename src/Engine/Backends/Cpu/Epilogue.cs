@@ -94,7 +94,7 @@ internal sealed unsafe class Epilogue
 
     /// <summary>Whether a panel's part of the result can be stored from the kernel's registers.</summary>
     private bool IsSimple(PackedWeights weights, int panel) =>
-        _activation is Activation.None or Activation.Relu && weights.Bias != null && (panel + 1) * SimdTier.PanelColumns <= weights.N;
+        _activation is Activation.None or Activation.Relu && (panel + 1) * SimdTier.PanelColumns <= weights.N;
 
     /// <summary>Multiplies rows by a panel and stores the result from the kernel's registers.</summary>
     private void MultiplyAndStore<TSimd, TVector, TLeft>(
@@ -178,7 +178,7 @@ internal sealed unsafe class Epilogue
         int endColumn = Math.Min(column + SimdTier.PanelColumns, weights.N);
         for (; column < endColumn; column += TSimd.Lanes, product += TSimd.Lanes)
         {
-            TVector bias = weights.Bias != null ? TSimd.Load(weights.Bias + column) : TSimd.Zero;
+            TVector bias = TSimd.Load(weights.Bias + column);
             int count = Math.Min(TSimd.Lanes, weights.N - column);
             float* source = product;
             float* added = residual + column;

@@ -261,7 +261,7 @@ internal sealed unsafe class ExpandedDepthwiseStep : CpuStep
             return;
 
         TActivation activation = default;
-        TVector bias = _expansion.Bias == null ? TSimd.Zero : TSimd.Load(_expansion.Bias + channel);
+        TVector bias = TSimd.Load(_expansion.Bias + channel);
         int rowFloats = _shape.Width * DepthwiseRows.Block;
         for (int gap = _rows.Pitch - rowFloats; rows > 0; rows--, target += gap)
         {

@@ -11,18 +11,6 @@ namespace KernelAD.Backends.Cpu;
 /// </summary>
 internal sealed unsafe class LinearStep : CpuStep
 {
-    // What a part reads again and again has to stay in the second-level cache: a block of X rows, and beside it one panel of W.
-    private const long RowBlockBytes = 256 * 1024;
-
-    // Longer rows are multiplied in sections of about this many columns, so that enough of them fit into a block. A section more is a round more through the
-    // product: at 1024³ sections of 512 columns reach 82 % of the FMA peak, one of 1024 89 %. Sections depend on K alone, so that the order of additions is the
-    // same for every matrix.
-    private const int SectionColumns = 1024;
-
-    // Multiply-adds of a part, about: long enough for handing it out to cost nothing, short enough for an even load.
-    private const long PartWork = 12_000_000;
-    private const int FewestParts = 12;
-
     private readonly PackedWeights _weights;
     private readonly BufferRef _x;
     private readonly BufferRef _y;
@@ -81,13 +69,13 @@ internal sealed unsafe class LinearStep : CpuStep
 
         _tiles = Split.Most(_rows, SimdTier.TileRows);
         int blocks = (weights.K + RowTiles.BlockColumns - 1) / RowTiles.BlockColumns;
-        int sections = (weights.K + SectionColumns - 1) / SectionColumns;
+        int sections = (weights.K + ProductBlocking.SectionColumns - 1) / ProductBlocking.SectionColumns;
         _section = (blocks + sections - 1) / sections * RowTiles.BlockColumns;
         long tileBytes = RowTiles.Size(1, Math.Min(_section, weights.K)) * sizeof(float);
-        int blockTiles = (int)Math.Clamp(RowBlockBytes / tileBytes, 1, _tiles);
+        int blockTiles = (int)Math.Clamp(ProductBlocking.RowBytes / tileBytes, 1, _tiles);
         _rowBlocks = (_tiles + blockTiles - 1) / blockTiles;
         long panelWork = (long)blockTiles * SimdTier.TileRows * SimdTier.PanelColumns * weights.K;
-        long groupPanels = Math.Max(1, Math.Min(PartWork / panelWork, (long)weights.Panels * _rowBlocks / FewestParts));
+        long groupPanels = Math.Max(1, Math.Min(ProductBlocking.PartWork / panelWork, (long)weights.Panels * _rowBlocks / ProductBlocking.FewestParts));
         _panelGroups = (int)((weights.Panels + groupPanels - 1) / groupPanels);
 
         // Of X and W the larger is read from memory once, the smaller again and again.

@@ -4,7 +4,7 @@ namespace KernelAD.Backends.Cpu;
 
 /// <summary>
 /// The weight of a linear layer, [N, K] row-major as PyTorch has it, repacked once for <see cref="Gemm"/> into panels
-/// [⌈N / PanelColumns⌉][K][PanelColumns] with columns beyond N zero, and its bias if it has one, padded likewise. Immutable, shared by all plans.
+/// [⌈N / PanelColumns⌉][K][PanelColumns] with columns beyond N zero, and its bias, padded likewise. Immutable, shared by all plans.
 /// </summary>
 internal sealed unsafe class PackedWeights
 {
@@ -14,7 +14,7 @@ internal sealed unsafe class PackedWeights
     /// <param name="memory">Where the panels go; they live as long as it does.</param>
     /// <param name="n">Output features.</param>
     /// <param name="k">Input features.</param>
-    /// <param name="bias">N values, or empty for a layer without bias.</param>
+    /// <param name="bias">N values, or empty for a layer without bias, which is one of zeros.</param>
     /// <param name="readRows">Reads consecutive rows of the weight, [N, K] row-major, from the given row on.</param>
     /// <exception cref="ArgumentException">The bias does not fit the dimensions.</exception>
     public PackedWeights(MemoryPool memory, int n, int k, ReadOnlySpan<float> bias, RowReader readRows)
@@ -29,7 +29,7 @@ internal sealed unsafe class PackedWeights
         int columns = SimdTier.PanelColumns;
         Panels = (n + columns - 1) / columns;
         long padded = (long)Panels * columns;
-        _panels = (float*)memory.Take(padded * (k + (bias.IsEmpty ? 0 : 1)) * sizeof(float));
+        _panels = (float*)memory.Take(padded * (k + 1) * sizeof(float));
         using AlignedMemory rows = new((long)columns * k * sizeof(float));
         for (int p = 0; p < Panels; p++)
         {
@@ -38,13 +38,10 @@ internal sealed unsafe class PackedWeights
             PackPanel((float*)rows.Pointer, k, count, k, Panel(p));
         }
 
-        if (!bias.IsEmpty)
-        {
-            Bias = _panels + (padded * k);
-            Span<float> target = new(Bias, (int)padded);
-            bias.CopyTo(target);
-            target[n..].Clear();
-        }
+        Bias = _panels + (padded * k);
+        Span<float> target = new(Bias, (int)padded);
+        bias.CopyTo(target);
+        target[bias.Length..].Clear();
     }
 
     /// <summary>Reads rows of a matrix.</summary>
@@ -61,7 +58,7 @@ internal sealed unsafe class PackedWeights
     /// <summary>Number of panels.</summary>
     public int Panels { get; }
 
-    /// <summary>Bias, zero-padded to whole panels; null if there is none.</summary>
+    /// <summary>Bias, zero-padded to whole panels.</summary>
     public float* Bias { get; }
 
     /// <summary>Address of a panel, [K][PanelColumns].</summary>

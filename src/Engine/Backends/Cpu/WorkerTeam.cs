@@ -9,10 +9,13 @@ namespace KernelAD.Backends.Cpu;
 /// Runs of several callers never wait for each other: who finds the team busy computes alone. Nothing is allocated after the first run.
 /// </summary>
 /// <remarks>
-/// A step's parts are handed out by one word, <c>_ticket</c>: an epoch, unique to the step's execution, above the number of parts not yet
-/// taken. Who lowers it by compare-and-swap owns a part; until that part is done the step, hence the run, cannot end, so the fields that describe
-/// it stay put. Whoever finishes a step's last part publishes the next step. No thread is ever waited for unless it holds a part: a helper that the
-/// operating system has descheduled, or that wakes late, costs nothing.
+/// <para>Each thread begins with its own share of a step's parts, the same part of the range in every step: as parts follow the rows of a picture, a thread then
+/// finds in its own caches what it wrote the step before, and its share of the weights. Processors may have a last-level cache for a few cores only, and reading
+/// what was written behind another one takes several times as long. A thread that has finished its share takes parts of the others'.</para>
+/// <para>The parts of a share are handed out by one word, the ticket: an epoch, unique among all steps' executions, above the number of parts not yet taken. Who
+/// lowers it by compare-and-swap owns a part; until that part is done and reported the step, hence the run, cannot end, so the fields that describe it stay put.
+/// Whoever reports a step's last part publishes the next step. No thread is ever waited for unless it holds a part: a helper that the operating system has
+/// descheduled, or that wakes late, costs nothing.</para>
 /// </remarks>
 internal sealed unsafe class WorkerTeam
 {
@@ -30,6 +33,7 @@ internal sealed unsafe class WorkerTeam
     private static AlignedMemory? _threadScratch;
 
     private Helper[] _helpers = [];
+    private Share[] _shares = [new()];
     private int _busy;
 
     // The run under way. Written by its caller, or by the thread that finished a step, before the ticket that makes them valid.
@@ -45,7 +49,7 @@ internal sealed unsafe class WorkerTeam
     private int _finished;
     private ExceptionDispatchInfo? _failure;
 
-    private Padded _ticket;
+    // Parts not yet reported as done.
     private Padded _pending;
 
     /// <summary>The team of this process.</summary>
@@ -86,11 +90,11 @@ internal sealed unsafe class WorkerTeam
             _stepStart = ticks != null ? Stopwatch.GetTimestamp() : 0;
             _step = -1;
             _finished = 0;
-            Advance();
+            Advance(0);
             int idle = 0;
             while (Volatile.Read(ref _finished) == 0)
             {
-                if (TakePart(0))
+                if (TakeParts(0))
                     idle = 0;
                 else if (++idle < IdleSpins)
                     Thread.SpinWait(1);
@@ -147,36 +151,41 @@ internal sealed unsafe class WorkerTeam
             return;
         Helper[] helpers = new Helper[count];
         _helpers.CopyTo(helpers, 0);
+        Share[] shares = new Share[count + 1];
+        for (int i = 0; i < shares.Length; i++)
+            shares[i] = i < _shares.Length ? _shares[i] : new Share();
+
+        // A helper may look for work as soon as it exists, in shares that exist.
+        Volatile.Write(ref _shares, shares);
         for (int i = _helpers.Length; i < count; i++)
             helpers[i] = new Helper(this, i + 1);
         _helpers = helpers;
     }
 
-    /// <summary>Takes one part of the current step and runs it.</summary>
+    /// <summary>Runs parts of the current step until none is left to take.</summary>
     /// <returns>Whether there was a part to take.</returns>
-    private bool TakePart(int thread)
+    private bool TakeParts(int thread)
     {
-        long ticket = Volatile.Read(ref _ticket.Value);
-        int left = (int)(ticket & PartMask);
-
-        // A stale number of threads cannot do harm: the exchange succeeds only if the ticket, hence the run, is still the same.
-        if (left == 0 || thread >= Volatile.Read(ref _threads))
-            return false;
-        if (Interlocked.CompareExchange(ref _ticket.Value, ticket - 1, ticket) != ticket)
-            return false;
-
-        try
+        int done = 0;
+        for (int part = TakePart(thread); part >= 0; part = TakePart(thread))
         {
-            CpuStep step = _steps[_step];
-            if (Volatile.Read(ref _failure) is null)
-                step.Run(new RunContext(_arena, _slice), step.Parts - left, Scratch(step.ScratchBytes));
-        }
-        catch (Exception exception)
-        {
-            Interlocked.CompareExchange(ref _failure, ExceptionDispatchInfo.Capture(exception), null);
+            try
+            {
+                CpuStep step = _steps[_step];
+                if (Volatile.Read(ref _failure) is null)
+                    step.Run(new RunContext(_arena, _slice), part, Scratch(step.ScratchBytes));
+            }
+            catch (Exception exception)
+            {
+                Interlocked.CompareExchange(ref _failure, ExceptionDispatchInfo.Capture(exception), null);
+            }
+
+            done++;
         }
 
-        if (Interlocked.Decrement(ref _pending.Value) == 0)
+        if (done == 0)
+            return false;
+        if (Interlocked.Add(ref _pending.Value, -done) == 0)
         {
             if (_ticks != null)
             {
@@ -185,14 +194,44 @@ internal sealed unsafe class WorkerTeam
                 _stepStart = now;
             }
 
-            Advance();
+            Advance(thread);
         }
 
         return true;
     }
 
+    /// <summary>Takes a part of the current step: one of this thread's own share or, when that is used up, of another one's.</summary>
+    /// <returns>The part, or −1.</returns>
+    private int TakePart(int thread)
+    {
+        Share[] shares = Volatile.Read(ref _shares);
+        for (int i = 0; i < shares.Length;)
+        {
+            Share share = shares[(thread + i) % shares.Length];
+            long ticket = Volatile.Read(ref share.Ticket);
+            int left = (int)(ticket & PartMask);
+            if (left == 0)
+            {
+                i++;
+                continue;
+            }
+
+            // A stale number of threads cannot do harm: the exchange succeeds only if the ticket, hence the run, is still the same.
+            if (thread >= Volatile.Read(ref _threads))
+                return -1;
+
+            // Perhaps the step was published just now, the publisher's share last.
+            if (i > 0 && (Volatile.Read(ref shares[thread].Ticket) & PartMask) != 0)
+                i = 0;
+            else if (Interlocked.CompareExchange(ref share.Ticket, ticket - 1, ticket) == ticket)
+                return share.End - left;
+        }
+
+        return -1;
+    }
+
     /// <summary>Goes on to the next step with work in it, or ends the run. Called by the one thread that finished a step.</summary>
-    private void Advance()
+    private void Advance(int thread)
     {
         do
         {
@@ -207,24 +246,52 @@ internal sealed unsafe class WorkerTeam
         if (_slice == _endSlice || _failure is not null || _cancellation.IsCancellationRequested)
             Volatile.Write(ref _finished, 1);
         else
-            Publish();
+            Publish(thread);
     }
 
-    private void Publish()
+    private void Publish(int thread)
     {
         int parts = _steps[_step].Parts;
         int threads = _threads;
+        int count = Math.Min(parts, threads);
+        Share[] shares = _shares;
         Helper[] helpers = _helpers;
         _pending.Value = parts;
-        long epoch = (_ticket.Value >> PartBits) + 1;
-        Interlocked.Exchange(ref _ticket.Value, (epoch << PartBits) | (long)parts);
 
-        // The publisher and the spinning helpers take a part each; parked helpers are worth waking for the others only.
-        for (int i = 0; i < Math.Min(threads, parts) - 1; i++)
-            helpers[i].Wake();
+        // A step with fewer parts than threads goes to the publisher first, who has just seen what it needs. The publisher's share is published last, lest the
+        // others take parts of it before they see their own.
+        int first = parts < threads ? thread : 0;
+        for (int i = 1; i <= threads; i++)
+        {
+            int owner = (thread + i) % threads;
+            int index = (owner - first + threads) % threads;
+            if (index >= count)
+                continue;
+            Share share = shares[owner];
+            (int start, share.End) = Split.Range(parts, count, index);
+            long epoch = (share.Ticket >> PartBits) + 1;
+            Interlocked.Exchange(ref share.Ticket, (epoch << PartBits) | (long)(share.End - start));
+        }
+
+        for (int owner = 1; owner < threads; owner++)
+        {
+            if (owner != thread && (owner - first + threads) % threads < count)
+                helpers[owner - 1].Wake();
+        }
     }
 
-    /// <summary>A counter on cache lines of its own, so that those who spin on it disturb nobody else.</summary>
+    /// <summary>The parts of the current step that one thread begins with: those up to <see cref="End"/>, as many as the ticket says are left.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 256)]
+    private sealed class Share
+    {
+        [FieldOffset(128)]
+        public long Ticket;
+
+        [FieldOffset(136)]
+        public int End;
+    }
+
+    /// <summary>A counter on cache lines of its own, like <see cref="Share"/>, so that those who wait for it disturb nobody else.</summary>
     [StructLayout(LayoutKind.Explicit, Size = 256)]
     private struct Padded
     {
@@ -266,7 +333,21 @@ internal sealed unsafe class WorkerTeam
             }
         }
 
-        private bool HasWork => (Volatile.Read(ref _team._ticket.Value) & PartMask) != 0 && _index < Volatile.Read(ref _team._threads);
+        private bool HasWork
+        {
+            get
+            {
+                if (_index >= Volatile.Read(ref _team._threads))
+                    return false;
+                foreach (Share share in Volatile.Read(ref _team._shares))
+                {
+                    if ((Volatile.Read(ref share.Ticket) & PartMask) != 0)
+                        return true;
+                }
+
+                return false;
+            }
+        }
 
         private void Work()
         {
@@ -276,7 +357,7 @@ internal sealed unsafe class WorkerTeam
                 long idleSince = Stopwatch.GetTimestamp();
                 do
                 {
-                    if (_team.TakePart(_index))
+                    if (_team.TakeParts(_index))
                         idleSince = Stopwatch.GetTimestamp();
                     else
                         Thread.SpinWait(1);

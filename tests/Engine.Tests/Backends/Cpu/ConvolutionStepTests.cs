@@ -18,6 +18,7 @@ internal sealed unsafe class ConvolutionStepTests
         new(2, 11, 13, 17, 8, 5, 5, Stride: 2, Padding: new(1, 2, 2, 1)),
         new(1, 13, 17, 257, 3, 1, 1, Stride: 2),
         new(3, 7, 7, 300, 40, 3, 3, Padding: new(1, 1, 1, 1)),
+        new(1, 5, 6, 700, 33, 3, 3, Padding: new(1, 1, 1, 1)),
         new(1, 10, 12, 12, 18, 3, 3, Groups: 3, Padding: new(1, 1, 1, 1)),
         new(2, 8, 9, 34, 34, 3, 1, Groups: 2, Stride: 2, Padding: new(1, 0, 0, 0)),
         new(1, 63, 65, 8, 3, 3, 5, Padding: new(1, 2, 1, 2)),

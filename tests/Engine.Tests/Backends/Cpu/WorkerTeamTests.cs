@@ -25,6 +25,21 @@ public sealed unsafe class WorkerTeamTests
     }
 
     [Test]
+    public void A_thread_begins_with_its_share_and_then_helps_with_the_others()
+    {
+        WorkerTeam team = new(); // nobody else keeps it busy
+        SharedStep[] steps = [new(8), new(9), new(8)];
+        team.RunAll(steps, default, threads: 2);
+        foreach (SharedStep step in steps)
+        {
+            int half = step.Parts / 2;
+            Assert.That(step.Threads[0], Is.EqualTo(Environment.CurrentManagedThreadId), "the caller's share is the first in every step");
+            Assert.That(step.Threads[half], Is.Not.EqualTo(step.Threads[0]), "the helper's is the second");
+            Assert.That(step.Threads.Where((_, part) => part != half), Is.All.EqualTo(step.Threads[0]), "the helper stayed with its first part");
+        }
+    }
+
+    [Test]
     public void Concurrent_callers_all_get_their_work_done()
     {
         Parallel.For(0, 16, new ParallelOptions { MaxDegreeOfParallelism = 16 }, caller =>
@@ -158,6 +173,31 @@ public sealed unsafe class WorkerTeamTests
                 Interlocked.Increment(ref _outOfOrder);
             Interlocked.Increment(ref Counts[part]);
             Interlocked.Increment(ref _done);
+        }
+    }
+
+    /// <summary>A step for two threads: each has to take the first part of its share; the second thread then waits until all the others are done.</summary>
+    private sealed class SharedStep(int parts) : CpuStep
+    {
+        private int _begun;
+        private int _others;
+
+        public int[] Threads { get; } = new int[parts];
+
+        public override int Parts => parts;
+
+        public override void Run(in RunContext run, int part, byte* scratch)
+        {
+            Threads[part] = Environment.CurrentManagedThreadId;
+            bool first = part == 0 || part == parts / 2;
+            if (first)
+                Interlocked.Increment(ref _begun);
+            if (first && !SpinWait.SpinUntil(() => Volatile.Read(ref _begun) == 2, TimeSpan.FromSeconds(30)))
+                throw new TimeoutException("the other thread did not begin with its share");
+            if (part != parts / 2)
+                Interlocked.Increment(ref _others);
+            else if (!SpinWait.SpinUntil(() => Volatile.Read(ref _others) == parts - 1, TimeSpan.FromSeconds(30)))
+                throw new TimeoutException("the other thread did not help");
         }
     }
 
