@@ -233,7 +233,8 @@ internal sealed class CpuCompiler : GraphLowering
                 OptionalRef(residual, sliced),
                 x.Tiled,
                 OptionalRef(gate, sliced),
-                images),
+                images,
+                _threads),
             flops: gate is null ? null : node.Flops + node.Inputs[0].Flops);
     }
 

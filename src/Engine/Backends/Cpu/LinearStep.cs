@@ -11,6 +11,9 @@ namespace KernelAD.Backends.Cpu;
 /// </summary>
 internal sealed unsafe class LinearStep : CpuStep
 {
+    // With fewer tiles of rows to a thread, an even load takes finer parts than whole tiles.
+    private const int FewestThreadTiles = 4;
+
     private readonly PackedWeights _weights;
     private readonly BufferRef _x;
     private readonly BufferRef _y;
@@ -37,6 +40,7 @@ internal sealed unsafe class LinearStep : CpuStep
     /// <param name="xRowTiles">Whether X is in row tiles.</param>
     /// <param name="gate">[images, K]; X and Y are then row-major.</param>
     /// <param name="images">Pictures that the rows belong to, if there is a gate.</param>
+    /// <param name="threads">Threads that will share the work. The result does not depend on it.</param>
     public LinearStep(
         int m,
         PackedWeights weights,
@@ -47,7 +51,8 @@ internal sealed unsafe class LinearStep : CpuStep
         BufferRef? residual = null,
         bool xRowTiles = true,
         BufferRef? gate = null,
-        int images = 1)
+        int images = 1,
+        int threads = 1)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(m);
         if ((images > 1 || gate is not null) && (xRowTiles || yRowTiles))
@@ -74,12 +79,18 @@ internal sealed unsafe class LinearStep : CpuStep
         long tileBytes = RowTiles.Size(1, Math.Min(_section, weights.K)) * sizeof(float);
         int blockTiles = (int)Math.Clamp(ProductBlocking.RowBytes / tileBytes, 1, _tiles);
         _rowBlocks = (_tiles + blockTiles - 1) / blockTiles;
+
+        // A thread that keeps to the same rows from step to step finds what it reads in its own caches.
+        bool rowsByThread = threads > 1 && images == 1 && _tiles >= FewestThreadTiles * threads;
+        if (rowsByThread)
+            _rowBlocks = Split.Most(_rowBlocks, threads) * threads;
+
         long panelWork = (long)blockTiles * SimdTier.TileRows * SimdTier.PanelColumns * weights.K;
         long groupPanels = Math.Max(1, Math.Min(ProductBlocking.PartWork / panelWork, (long)weights.Panels * _rowBlocks / ProductBlocking.FewestParts));
         _panelGroups = (int)((weights.Panels + groupPanels - 1) / groupPanels);
 
-        // Of X and W the larger is read from memory once, the smaller again and again.
-        _rowsOuter = _rows >= weights.N;
+        // Otherwise, of X and W the larger is read from memory once, the smaller again and again.
+        _rowsOuter = rowsByThread || _rows >= weights.N;
     }
 
     /// <summary>Rows.</summary>
