@@ -250,11 +250,12 @@ internal sealed class CpuCompiler : GraphLowering
         Value? residual = op.HasResidual ? Dense(node.Inputs[^1]) : null;
         Value result = ResultOver(node, residual);
         Func<CpuStep> create;
+        Value? totals = null;
         if (depthwise)
         {
             DepthwiseWeights weights = _weights.Prepare("depthwise", key, biasKey, w.Count, w[0], (m, t, b) => new DepthwiseWeights(m, t, b, w[0]));
             DepthwiseRows rows = new(weights, shape, result.Tiled, op.Activation, op.ActivateSum);
-            Value? totals = RowTotals(node);
+            totals = RowTotals(node);
             if (expansion is not null)
             {
                 EmitExpandedDepthwise(node, expansion, rows, shape, source, result, totals);
@@ -279,8 +280,9 @@ internal sealed class CpuCompiler : GraphLowering
             Kind(name, op.Activation, op.HasResidual, op.ActivateSum),
             reads: [source, residual],
             writes: result,
-            extraBytes: 4 * w.Count,
-            create);
+            extraBytes: (4 * w.Count) + (totals is null ? 0 : 4 * TotalsCount(node)),
+            create,
+            flops: totals is null ? null : node.Flops + y.Count - TotalsCount(node));
     }
 
     /// <summary>Where a depthwise convolution puts its rows' totals if the mean over its pixels is asked for; null if it is not.</summary>
@@ -289,18 +291,20 @@ internal sealed class CpuCompiler : GraphLowering
         if (!Users(node).Where(u => u.Operator is Reshape).SelectMany(Users).Any(u => MeanOfPixels(u) == node))
             return null;
 
-        Shape y = node.Shape;
-        Value totals = new(NewBuffer((long)y[0] * y[1] * y[3] * sizeof(float)), 0, 0, y[3], Tiled: false, SliceStride: 0);
+        Value totals = new(NewBuffer(TotalsCount(node) * sizeof(float)), 0, 0, node.Shape[3], Tiled: false, SliceStride: 0);
         Touch(totals, _pending.Count);
         _rowTotals.Add(node, totals);
         return totals;
     }
+
+    private static long TotalsCount(Node picture) => picture.Shape.Count / picture.Shape[2];
 
     private void EmitExpandedDepthwise(
         Node node, Node expansion, DepthwiseRows rows, ConvolutionShape shape, Value source, Value result, Value? totals)
     {
         Linear op = (Linear)expansion.Operator;
         Node weight = expansion.Inputs[1];
+        long sums = totals is null ? 0 : TotalsCount(node);
         PackedWeights packed = _weights.Packed(
             ((Parameter)weight.Operator).Key, op.HasBias ? ((Parameter)expansion.Inputs[2].Operator).Key : null, weight.Shape[0], weight.Shape[1]);
         string depthwise = Kind($"Depthwise {shape.KernelHeight}x{shape.KernelWidth}{(shape.Stride == 1 ? "" : $"/{shape.Stride}")}", ((Convolution)node.Operator).Activation, false, false);
@@ -310,10 +314,10 @@ internal sealed class CpuCompiler : GraphLowering
             $"{Kind("Linear", op.Activation, false, false)}, {depthwise}",
             reads: [source],
             writes: result,
-            extraBytes: 4 * (weight.Shape.Count + node.Inputs[1].Shape.Count + expansion.Inputs[0].Shape.Count - expansion.Shape.Count),
+            extraBytes: 4 * (weight.Shape.Count + node.Inputs[1].Shape.Count + expansion.Inputs[0].Shape.Count - expansion.Shape.Count + sums),
             () => new ExpandedDepthwiseStep(
                 packed, op.Activation, rows, shape, node.Shape[0], Ref(source, false), Ref(result, false), OptionalRef(totals, false)),
-            flops: node.Flops + expansion.Flops);
+            flops: node.Flops + expansion.Flops + (totals is null ? 0 : node.Shape.Count - sums));
     }
 
     /// <summary>
@@ -535,20 +539,28 @@ internal sealed class CpuCompiler : GraphLowering
     {
         Value y = NewValue(node);
         Shape source = Local(node.Inputs[0]);
-        long inner = Inner(source, op.Axis), outer = source.Count / (inner * source[op.Axis]), axis = source[op.Axis], terms = 1;
+        long inner = Inner(source, op.Axis), outer = source.Count / (inner * source[op.Axis]), axis = source[op.Axis], terms = 1, summed = 0;
         Value? x = null;
         if (MeanOfPixels(node) is Node picture && _rowTotals.TryGetValue(picture, out x))
         {
             axis = picture.Shape[1];
             terms = picture.Shape[2];
+            summed = picture.Shape.Count - TotalsCount(picture);
         }
 
         // To the step a row is what lies behind the reduced dimension, or that dimension itself if it is the last.
         x = (x ?? Dense(node.Inputs[0])) with { RowStride = inner > 1 ? inner : axis };
         Value rows = y with { RowStride = inner };
         bool sliced = InRegion;
-        Step(node, Name(node), "Mean", [x], y, 0, () => new ReduceStep(
-            Ref(rows, sliced), Ref(x, sliced), Reduction.Mean, outer, axis, (int)inner, terms));
+        Step(
+            node,
+            Name(node),
+            "Mean",
+            [x],
+            y,
+            extraBytes: -4 * summed,
+            () => new ReduceStep(Ref(rows, sliced), Ref(x, sliced), Reduction.Mean, outer, axis, (int)inner, terms),
+            flops: summed == 0 ? null : node.Flops - summed);
     }
 
     private void EmitMax(Node node)

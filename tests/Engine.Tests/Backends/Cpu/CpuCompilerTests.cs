@@ -3,6 +3,8 @@ using KernelAD.Backends;
 using KernelAD.Backends.Cpu;
 using KernelAD.Graph;
 using KernelAD.Models;
+using KernelAD.Passes;
+using KernelAD.Planner;
 using KernelAD.Preprocessing;
 using KernelAD.Tensors;
 using KernelAD.Weights;
@@ -21,6 +23,27 @@ public sealed class CpuCompilerTests
         foreach ((string name, float[] expected) in whole)
         {
             Assert.That(cut[name], Is.EqualTo(expected), name);
+        }
+    }
+
+    /// <summary>Also where one step does a part of another one's work: a depthwise convolution adds up the rows whose mean is asked for.</summary>
+    [Test]
+    public void The_work_of_a_plan_s_steps_is_that_of_its_graph()
+    {
+        foreach (RandomModel random in new[] { RandomModel.UniAd(), RandomModel.Adtr(), RandomModel.Utrad() })
+        {
+            using RandomModel model = random;
+            using ModelFile file = ModelFile.Open(model.Path);
+            using CpuWeights weights = CpuWeights.Borrowing(file);
+            ComputeGraph graph = PassPipeline.Apply(GraphBuilder.Build(file.Model, 1, file.Has).WithTaps([]));
+            IReadOnlyList<PlanStep> steps = CpuCompiler.Compile(graph, weights, long.MaxValue, threads: 1, passes: g => g).Steps;
+            Assert.That(steps.Sum(s => s.Flops * s.Repeats), Is.EqualTo(graph.Flops), file.Model.Name);
+            Assert.That(steps.Select(s => s.Bytes), Is.All.Positive);
+            (PlanStep Picture, PlanStep Mean)[] means =
+                [.. steps.Zip(steps.Skip(1)).Where(p => p.First.Operator.Contains("Depthwise", StringComparison.Ordinal) && p.Second.Operator == "Mean")];
+            Assert.That(means.Length > 0, Is.EqualTo(file.Model.Name != "UTRAD"));
+            foreach ((PlanStep picture, PlanStep mean) in means)
+                Assert.That(mean.Flops * picture.Shape[2], Is.EqualTo(picture.Shape.Count), $"{mean.Name} adds up what is left of the rows");
         }
     }
 
