@@ -42,7 +42,7 @@ internal sealed unsafe class Epilogue
     /// <param name="last">Whether it is the last one.</param>
     /// <param name="product">Scratch memory: <see cref="ProductFloats"/>; with several sections what all of them add up to, whole tiles of rows of
     /// <see cref="SimdTier.PanelColumns"/> floats.</param>
-    /// <param name="targets">Where each row of the result begins.</param>
+    /// <param name="targets">Where each row of the result begins: whole tiles of pointers, those of rows that do not matter to anywhere.</param>
     /// <param name="residual">Where the first row's residual begins; null for none.</param>
     /// <param name="residualStride">Floats from one row of the residual to the next.</param>
     /// <param name="next">What will be needed next.</param>
@@ -64,11 +64,14 @@ internal sealed unsafe class Epilogue
         where TLeft : struct, ILeftOperand
     {
         int stored = 0;
-        if (first && last && IsSimple(weights, panel))
+        if (last && IsSimple(weights, panel))
         {
             int rest = rows % SimdTier.TileRows;
             stored = Gemm.IsHeight(rest) ? rows : rows - rest;
-            MultiplyAndStore<TSimd, TVector, TLeft>(in left, stored, weights, panel, right, targets, residual, residualStride, next);
+            if (first)
+                MultiplyAndStore<TSimd, TVector, TLeft, OneSection>(in left, stored, weights, panel, right, targets, residual, residualStride, product, next);
+            else
+                MultiplyAndStore<TSimd, TVector, TLeft, LastSection>(in left, stored, weights, panel, right, targets, residual, residualStride, product, next);
         }
 
         for (int row = stored; row < rows; row += ProductRows)
@@ -78,7 +81,8 @@ internal sealed unsafe class Epilogue
             byte* fetched = next + (row / SimdTier.TileRows * Gemm.PrefetchedPerTile(in left));
             if (first)
             {
-                ProductStore<TSimd, TVector> store = new(part, SimdTier.PanelColumns, TSimd.Lanes);
+                ProductStore<TSimd, TVector> store = new(
+                    part, SimdTier.PanelColumns, TSimd.Lanes, last ? targets + row : null, Offset(weights, panel), VectorStride<TSimd, TVector>());
                 Gemm.Multiply<TSimd, TVector, TLeft, ProductStore<TSimd, TVector>>(in left, row, count, right, in store, fetched);
             }
             else
@@ -96,25 +100,47 @@ internal sealed unsafe class Epilogue
     private bool IsSimple(PackedWeights weights, int panel) =>
         _activation is Activation.None or Activation.Relu && (panel + 1) * SimdTier.PanelColumns <= weights.N;
 
+    /// <summary>Floats from where a row of the result begins to a panel's first column.</summary>
+    private nint Offset(PackedWeights weights, int panel)
+    {
+        int column = panel * SimdTier.PanelColumns;
+        return (nint)(_rowTiles ? RowTiles.Index(0, column, weights.N) : column);
+    }
+
+    /// <summary>Floats from a panel's first vector of a row of the result to the second.</summary>
+    private nint VectorStride<TSimd, TVector>()
+        where TSimd : ISimd<TVector>
+        where TVector : struct =>
+        _rowTiles && TSimd.Lanes == RowTiles.BlockColumns ? SimdTier.TileRows * RowTiles.BlockColumns : TSimd.Lanes;
+
     /// <summary>Multiplies rows by a panel and stores the result from the kernel's registers.</summary>
-    private void MultiplyAndStore<TSimd, TVector, TLeft>(
-        in TLeft left, int rows, PackedWeights weights, int panel, float* right, float** targets, float* residual, long residualStride, byte* next)
+    private void MultiplyAndStore<TSimd, TVector, TLeft, TSections>(
+        in TLeft left,
+        int rows,
+        PackedWeights weights,
+        int panel,
+        float* right,
+        float** targets,
+        float* residual,
+        long residualStride,
+        float* sum,
+        byte* next)
         where TSimd : ISimd<TVector>
         where TVector : struct
         where TLeft : struct, ILeftOperand
+        where TSections : struct, ISections
     {
         int column = panel * SimdTier.PanelColumns;
-        nint offset = (nint)(_rowTiles ? RowTiles.Index(0, column, weights.N) : column);
-        nint vectorStride = _rowTiles && TSimd.Lanes == RowTiles.BlockColumns ? SimdTier.TileRows * RowTiles.BlockColumns : TSimd.Lanes;
+        nint offset = Offset(weights, panel), vectorStride = VectorStride<TSimd, TVector>();
         float relu = _activation == Activation.Relu ? 0 : float.NegativeInfinity;
         if (residual == null)
         {
-            ResultStore<TSimd, TVector> result = new(weights.Bias + column, targets, offset, vectorStride, relu);
-            Gemm.Multiply<TSimd, TVector, TLeft, ResultStore<TSimd, TVector>>(in left, 0, rows, right, in result, next);
+            ResultStore<TSimd, TVector, TSections> result = new(weights.Bias + column, targets, offset, vectorStride, relu, sum);
+            Gemm.Multiply<TSimd, TVector, TLeft, ResultStore<TSimd, TVector, TSections>>(in left, 0, rows, right, in result, next);
             return;
         }
 
-        ResidualStore<TSimd, TVector> sum = new(
+        ResidualStore<TSimd, TVector, TSections> total = new(
             weights.Bias + column,
             targets,
             offset,
@@ -122,8 +148,9 @@ internal sealed unsafe class Epilogue
             _activateSum ? float.NegativeInfinity : relu,
             _activateSum ? relu : float.NegativeInfinity,
             residual + column,
-            (nint)residualStride);
-        Gemm.Multiply<TSimd, TVector, TLeft, ResidualStore<TSimd, TVector>>(in left, 0, rows, right, in sum, next);
+            (nint)residualStride,
+            sum);
+        Gemm.Multiply<TSimd, TVector, TLeft, ResidualStore<TSimd, TVector, TSections>>(in left, 0, rows, right, in total, next);
     }
 
     /// <summary>Finishes rows of a panel's product and stores what lies within the result.</summary>

@@ -70,12 +70,15 @@ internal static unsafe class GemmKernels
         where TLeft : struct, ILeftOperand
         where TStore : struct, ITileStore<TVector>
     {
+        // Rows of the result that are fetched beside a block of columns.
+        int fetchedRows = 1 + ((TRows.Count - 1) * RowTiles.BlockColumns / left.Columns);
         for (; count > 0; count--, tile++, b += bStep, row += rowStep)
         {
-            store.Seek(row, TRows.Count);
+            store.Seek(row);
             left.Seek(tile, TRows.Count);
             float* right = b;
             Tile<TSimd, TVector, TRows> product = default;
+            int fetched = 0;
             nint first = left.Start;
             for (nint rest = left.Columns; rest > 0; rest -= left.Run, first += left.Pitch)
             {
@@ -83,6 +86,9 @@ internal static unsafe class GemmKernels
                 do
                 {
                     nint blockEnd = Math.Min(i + RowTiles.BlockColumns, end);
+                    left.Fetch(i, TRows.Count);
+                    for (int stop = Math.Min(fetched + fetchedRows, TRows.Count); fetched < stop; fetched++)
+                        store.Fetch(fetched);
                     if (Sse.IsSupported)
                     {
                         Sse.Prefetch1(prefetch);

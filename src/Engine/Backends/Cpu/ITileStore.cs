@@ -4,10 +4,13 @@ namespace KernelAD.Backends.Cpu;
 internal interface ITileStore<TVector>
     where TVector : struct
 {
-    /// <summary>Moves to a tile, and fetches what storing it will touch: it is multiplied meanwhile.</summary>
+    /// <summary>Moves to a tile.</summary>
     /// <param name="row">Its first row's index.</param>
-    /// <param name="rows">How many rows are stored.</param>
-    void Seek(int row, int rows);
+    void Seek(int row);
+
+    /// <summary>Fetches what storing a row of that tile will touch. The kernel calls it while it multiplies, once for each row.</summary>
+    /// <param name="row">Which one, from 0 on.</param>
+    void Fetch(int row);
 
     /// <summary>Takes a row of that tile.</summary>
     /// <param name="row">Which one, from 0 on.</param>

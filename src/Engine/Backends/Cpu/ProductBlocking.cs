@@ -19,8 +19,9 @@ internal static class ProductBlocking
     public const int FewestParts = 12;
 
     /// <summary>
-    /// Bytes of the left operand's rows that are multiplied with one panel after another. A panel of <see cref="SectionColumns"/> takes a quarter as much beside them,
-    /// and processors with AVX-512 have a cache of a megabyte at least, others of half of that.
+    /// Bytes of the left operand's rows that are multiplied with one panel after another. With AVX2 they stay in a second-level cache of half a megabyte. With AVX-512 a
+    /// panel has twice the columns and takes sixteen tiles to fetch the next one (<see cref="GemmKernels.PrefetchedPerBlock"/>); rows that leave the cache meanwhile
+    /// are fetched ahead too.
     /// </summary>
-    public static int RowBytes => Vector512.IsHardwareAccelerated ? 512 * 1024 : 256 * 1024;
+    public static int RowBytes => Vector512.IsHardwareAccelerated ? 1024 * 1024 : 256 * 1024;
 }

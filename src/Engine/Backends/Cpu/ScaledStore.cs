@@ -19,14 +19,13 @@ internal unsafe struct ScaledStore<TSimd, TVector>(float* factors, float** targe
     private nint _offset;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Seek(int row, int rows)
-    {
-        _offset = row * _panelStride;
-        if (!Sse.IsSupported)
-            return;
+    public void Seek(int row) => _offset = row * _panelStride;
 
-        for (int r = 0; r < rows; r++)
-            Sse.Prefetch0(_targets[r] + _offset);
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly void Fetch(int row)
+    {
+        if (Sse.IsSupported)
+            Sse.Prefetch0(_targets[row] + _offset);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

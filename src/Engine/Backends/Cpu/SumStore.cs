@@ -15,9 +15,14 @@ internal unsafe struct SumStore<TSimd, TVector>(float* c, nint rowStride, nint v
     private readonly nint _vectorStride = vectorStride;
     private float* _tile = c;
 
-    // As for products, nothing is fetched.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Seek(int row, int rows) => _tile = _c + (row * _rowStride);
+    public void Seek(int row) => _tile = _c + (row * _rowStride);
+
+    // C is in the first cache, or near.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly void Fetch(int row)
+    {
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly void Store(int row, TVector first, TVector second)

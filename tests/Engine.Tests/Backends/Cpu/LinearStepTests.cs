@@ -132,28 +132,32 @@ public sealed unsafe class LinearStepTests
     }
 
     [Test]
-    public void Bits_depend_neither_on_threads_nor_on_the_row_nor_on_the_number_of_rows([Values(300, 2500)] int k)
+    public void Bits_depend_neither_on_threads_nor_on_the_row_nor_on_the_number_of_rows(
+        [Values(300, 2500)] int k, [Values(Activation.None, Activation.Relu, Activation.Gelu)] Activation activation, [Values] bool residual)
     {
         const int N = 100;
         Random random = new(4);
         (float[] weight, float[] bias) = Parameters(random, N, k);
         using MemoryPool memory = new();
         PackedWeights packed = Packing.Pack(memory, weight, N, k, bias);
-        using GuardedMatrix row = GuardedMatrix.Random(random, 1, k);
+        using GuardedMatrix row = GuardedMatrix.Random(random, 1, k), addend = GuardedMatrix.Random(random, 1, N);
         float[]? expected = null;
         foreach (int m in new[] { 1, 12, 63, 500 })
         {
-            using GuardedMatrix x = new(m, k, rowTiles: true);
+            using GuardedMatrix x = new(m, k, rowTiles: true), added = new(m, N);
             for (int r = 0; r < m; r++)
             {
                 for (int i = 0; i < k; i++)
                     x[r, i] = row[0, i];
+                for (int i = 0; i < N; i++)
+                    added[r, i] = addend[0, i];
             }
 
             for (int threads = 1; threads <= 4; threads++)
             {
                 using GuardedMatrix y = new(m, N);
-                WorkerTeam.Shared.RunAll([new LinearStep(m, packed, x.Ref, y.Ref, activation: Activation.Gelu, threads: threads)], default, threads);
+                LinearStep step = new(m, packed, x.Ref, y.Ref, activation: activation, residual: residual ? added.Ref : null, threads: threads);
+                WorkerTeam.Shared.RunAll([step], default, threads);
                 float[] all = y.ToArray();
                 expected ??= all;
                 for (int r = 0; r < m; r++)
