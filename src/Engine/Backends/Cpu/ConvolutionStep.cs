@@ -164,8 +164,7 @@ internal sealed unsafe class ConvolutionStep : CpuStep
                 targets[position - 1] = spill + ((i - firstRow) * phase.Weights.N);
         }
 
-        for (int last = position - 1; position % SimdTier.TileRows != 0; position++)
-            sources[position] = sources[last];
+        GatheredRows.FillLastTile(sources, position);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -233,10 +232,10 @@ internal sealed unsafe class ConvolutionStep : CpuStep
             long rowWork = (long)phase.Columns * weights.K * SimdTier.PanelColumns;
             long rows = Math.Clamp(Math.Min((bandRows / phase.StepY) + 1, ProductBlocking.PartWork / rowWork), 1, phase.Rows);
             int fewestBlocks = Split.Most(fewestParts, images * weights.Panels);
-            RowBlocks = Math.Clamp(Math.Max((int)((phase.Rows + rows - 1) / rows), fewestBlocks), 1, phase.Rows);
+            RowBlocks = Math.Clamp(Math.Max((int)Split.Most(phase.Rows, rows), fewestBlocks), 1, phase.Rows);
             rows = Split.Most(phase.Rows, RowBlocks);
             long panels = Math.Clamp(ProductBlocking.PartWork / (rows * rowWork), 1, Math.Max(1, (long)weights.Panels * RowBlocks * images / fewestParts));
-            PanelGroups = (int)((weights.Panels + panels - 1) / panels);
+            PanelGroups = (int)Split.Most(weights.Panels, panels);
             Parts = images * RowBlocks * PanelGroups;
 
             int tiles = Split.Most((int)rows * phase.Columns, SimdTier.TileRows);

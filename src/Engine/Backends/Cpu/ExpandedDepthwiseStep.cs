@@ -233,8 +233,9 @@ internal sealed unsafe class ExpandedDepthwiseStep : CpuStep
     {
         nint vectorStride = TSimd.Lanes < DepthwiseRows.Block ? TSimd.Lanes : ProductFloats;
         float** sources = (float**)(product + ScratchFloats);
-        for (int pixel = 0; pixel < Split.Most(pixels, SimdTier.TileRows) * SimdTier.TileRows; pixel++)
-            sources[pixel] = x + ((long)Math.Min(pixel, pixels - 1) * _expansion.K);
+        for (int pixel = 0; pixel < pixels; pixel++)
+            sources[pixel] = x + ((long)pixel * _expansion.K);
+        GatheredRows.FillLastTile(sources, pixels);
         GatheredRows left = new(sources, 0, _expansion.K, 0, 1);
         for (int column = 0; column < GroupChannels; column += SimdTier.PanelColumns)
         {

@@ -142,6 +142,16 @@ internal unsafe struct GatheredRows(float** rows, nint start, int run, nint pitc
 
     public readonly nint Pitch => _pitch;
 
+    /// <summary>Makes the pointers a whole tile's: those that are missing become the last one again.</summary>
+    /// <param name="rows">The pointers, with room for a whole number of tiles.</param>
+    /// <param name="count">How many there are, at least one.</param>
+    public static void FillLastTile(float** rows, int count)
+    {
+        float* last = rows[count - 1];
+        for (; count % RowTiles.TileRows != 0; count++)
+            rows[count] = last;
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Seek(int tile, int rows)
     {

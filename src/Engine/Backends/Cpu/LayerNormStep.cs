@@ -59,7 +59,7 @@ internal sealed unsafe class LayerNormStep : CpuStep
         _epsilon = epsilon;
         _tiled = tiled;
         _rows = rows;
-        _partition = new Partition((rows + GroupRows - 1) / GroupRows, 2L * width * GroupRows);
+        _partition = new Partition(Split.Most(rows, GroupRows), 2L * width * GroupRows);
     }
 
     public override int Parts => _partition.Parts;

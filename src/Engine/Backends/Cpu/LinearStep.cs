@@ -73,12 +73,12 @@ internal sealed unsafe class LinearStep : CpuStep
         _epilogue = new Epilogue(yRowTiles, activation, activateSum: false);
 
         _tiles = Split.Most(_rows, SimdTier.TileRows);
-        int blocks = (weights.K + RowTiles.BlockColumns - 1) / RowTiles.BlockColumns;
-        int sections = (weights.K + ProductBlocking.SectionColumns - 1) / ProductBlocking.SectionColumns;
-        _section = (blocks + sections - 1) / sections * RowTiles.BlockColumns;
+        int blocks = Split.Most(weights.K, RowTiles.BlockColumns);
+        int sections = Split.Most(weights.K, ProductBlocking.SectionColumns);
+        _section = Split.Most(blocks, sections) * RowTiles.BlockColumns;
         long tileBytes = RowTiles.Size(1, Math.Min(_section, weights.K)) * sizeof(float);
         int blockTiles = (int)Math.Clamp(ProductBlocking.RowBytes / tileBytes, 1, _tiles);
-        _rowBlocks = (_tiles + blockTiles - 1) / blockTiles;
+        _rowBlocks = Split.Most(_tiles, blockTiles);
 
         // A thread that keeps to the same rows from step to step finds what it reads in its own caches.
         bool rowsByThread = threads > 1 && images == 1 && _tiles >= FewestThreadTiles * threads;
@@ -87,7 +87,7 @@ internal sealed unsafe class LinearStep : CpuStep
 
         long panelWork = (long)blockTiles * SimdTier.TileRows * SimdTier.PanelColumns * weights.K;
         long groupPanels = Math.Max(1, Math.Min(ProductBlocking.PartWork / panelWork, (long)weights.Panels * _rowBlocks / ProductBlocking.FewestParts));
-        _panelGroups = (int)((weights.Panels + groupPanels - 1) / groupPanels);
+        _panelGroups = (int)Split.Most(weights.Panels, groupPanels);
 
         // Otherwise, of X and W the larger is read from memory once, the smaller again and again.
         _rowsOuter = rowsByThread || _rows >= weights.N;
@@ -202,7 +202,7 @@ internal sealed unsafe class LinearStep : CpuStep
         }
     }
 
-    /// <summary>Finds where a block's rows are; those that fill its last tile are the last again.</summary>
+    /// <summary>Finds where a block's rows are.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void SetSources(float** sources, float* x, int row, int rows)
     {
@@ -210,8 +210,7 @@ internal sealed unsafe class LinearStep : CpuStep
         float* source = x + (row * stride);
         for (int r = 0; r < rows; r++, source += stride)
             sources[r] = source;
-        for (int r = rows; r % SimdTier.TileRows != 0; r++)
-            sources[r] = sources[rows - 1];
+        GatheredRows.FillLastTile(sources, rows);
     }
 
     /// <summary>Finds where a block's rows go.</summary>

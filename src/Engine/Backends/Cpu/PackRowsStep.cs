@@ -24,9 +24,9 @@ internal sealed unsafe class PackRowsStep : CpuStep
         _k = k;
         _x = x;
         _y = y;
-        _tiles = (m + SimdTier.TileRows - 1) / SimdTier.TileRows;
+        _tiles = Split.Most(m, SimdTier.TileRows);
         long tilesPerPart = Math.Max(1, PartBytes / (RowTiles.Size(1, k) * sizeof(float)));
-        Parts = (int)((_tiles + tilesPerPart - 1) / tilesPerPart);
+        Parts = (int)Split.Most(_tiles, tilesPerPart);
     }
 
     /// <inheritdoc/>

@@ -27,7 +27,7 @@ internal sealed unsafe class PackedWeights
         N = n;
         K = k;
         int columns = SimdTier.PanelColumns;
-        Panels = (n + columns - 1) / columns;
+        Panels = Split.Most(n, columns);
         long padded = (long)Panels * columns;
         _panels = (float*)memory.Take(padded * (k + 1) * sizeof(float));
         using AlignedMemory rows = new((long)columns * k * sizeof(float));

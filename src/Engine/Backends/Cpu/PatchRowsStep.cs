@@ -49,7 +49,7 @@ internal sealed unsafe class PatchRowsStep : CpuStep
 
     private int Columns => _channels * _patch * _patch;
 
-    private int Blocks => (Columns + RowTiles.BlockColumns - 1) / RowTiles.BlockColumns;
+    private int Blocks => Split.Most(Columns, RowTiles.BlockColumns);
 
     public override void Run(in RunContext run, int part, byte* scratch)
     {

@@ -56,7 +56,7 @@ internal sealed unsafe class ReduceStep : CpuStep
         _inner = inner;
         _divisor = reduction == Reduction.Mean ? axis * terms : 1;
         int strip = Chains * SimdTier.Lanes;
-        _strips = (inner + strip - 1) / strip;
+        _strips = Split.Most(inner, strip);
         _partition = new Partition(outer * _strips, axis * Math.Min(inner, strip));
     }
 

@@ -18,19 +18,17 @@ internal static class RowTiles
 
     /// <summary>Floats that a matrix takes in this layout.</summary>
     public static long Size(long rows, long columns) =>
-        RoundUp(rows, TileRows) * RoundUp(columns, BlockColumns);
+        Split.Most(rows, TileRows) * TileRows * Split.Most(columns, BlockColumns) * BlockColumns;
 
     /// <summary>Index of the first float of a 16-column block of a row.</summary>
     public static long BlockIndex(long row, long block, long columns)
     {
         long tile = row / TileRows;
-        long blocks = (columns + BlockColumns - 1) / BlockColumns;
+        long blocks = Split.Most(columns, BlockColumns);
         return ((((tile * blocks) + block) * TileRows) + (row % TileRows)) * BlockColumns;
     }
 
     /// <summary>Index of one element.</summary>
     public static long Index(long row, long column, long columns) =>
         BlockIndex(row, column / BlockColumns, columns) + (column % BlockColumns);
-
-    private static long RoundUp(long value, long multiple) => (value + multiple - 1) / multiple * multiple;
 }

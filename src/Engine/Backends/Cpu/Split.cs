@@ -9,4 +9,7 @@ internal static class Split
 
     /// <summary>Items of the largest part: items / parts rounded up. Likewise the number of parts of a given size.</summary>
     public static int Most(int items, int parts) => (items + parts - 1) / parts;
+
+    /// <inheritdoc cref="Most(int, int)"/>
+    public static long Most(long items, long parts) => (items + parts - 1) / parts;
 }

@@ -26,8 +26,8 @@ internal sealed class StridedLoops
         Columns = extents[^1];
         _tileColumns = Math.Clamp(Partition.Grain / Math.Clamp(tileRows, 1, Math.Max(Rows, 1)), 1, Math.Max(Columns, 1));
         _tileRows = tileRows > 0 ? tileRows : Math.Max(1, Partition.Grain / _tileColumns);
-        _tilesDown = (Rows + _tileRows - 1) / _tileRows;
-        _tilesAcross = (Columns + _tileColumns - 1) / _tileColumns;
+        _tilesDown = Split.Most(Rows, _tileRows);
+        _tilesAcross = Split.Most(Columns, _tileColumns);
         long planes = 1;
         foreach (long extent in extents.AsSpan()[..^2])
             planes *= extent;

@@ -221,7 +221,7 @@ internal sealed unsafe class WorkerTeam
                 return -1;
 
             // Perhaps the step was published just now, the publisher's share last.
-            if (i > 0 && (Volatile.Read(ref shares[thread].Ticket) & PartMask) != 0)
+            if (i > 0 && shares[thread].HasParts)
                 i = 0;
             else if (Interlocked.CompareExchange(ref share.Ticket, ticket - 1, ticket) == ticket)
                 return share.End - left;
@@ -289,6 +289,9 @@ internal sealed unsafe class WorkerTeam
 
         [FieldOffset(136)]
         public int End;
+
+        /// <summary>Whether parts are left to take.</summary>
+        public bool HasParts => (Volatile.Read(ref Ticket) & PartMask) != 0;
     }
 
     /// <summary>A counter on cache lines of its own, like <see cref="Share"/>, so that those who wait for it disturb nobody else.</summary>
@@ -341,7 +344,7 @@ internal sealed unsafe class WorkerTeam
                     return false;
                 foreach (Share share in Volatile.Read(ref _team._shares))
                 {
-                    if ((Volatile.Read(ref share.Ticket) & PartMask) != 0)
+                    if (share.HasParts)
                         return true;
                 }
 
